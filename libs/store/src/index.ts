@@ -1,0 +1,16 @@
+export { bootstrapDatabase, type BootstrapOptions, type ServiceDbSpec } from './bootstrap.ts'
+export { type Db, type DbConfig, type OpenDbOptions, openDb } from './db.ts'
+export { asDomainError, breaks, rootCause } from './errors.ts'
+export { type Codec, type IdempotencyKey, idempotent, jsonCodec, purgeIdempotency, requestHash } from './idempotency.ts'
+export { type MigrateOptions, migrate } from './migrate.ts'
+export { appRole, ownerRole, schemaName } from './names.ts'
+export {
+  cutPage,
+  decodeCursor,
+  encodeCursor,
+  type Page,
+  type Pagination,
+  pagination,
+  parsePage,
+} from './pagination.ts'
+export { type Queryable, savepoint, type Tx } from './tx.ts'
