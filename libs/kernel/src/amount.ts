@@ -48,7 +48,8 @@ export function formatMinorFixed(minor: bigint, decimals: number): string {
 
 /** Reads minor units that travel between services as a whole number in a string. */
 export function minorFromWire(text: string): bigint {
-  if (!/^-?(0|[1-9][0-9]{0,38})$/.test(text)) throw new DomainError('invalid', 'An amount on the wire is not a whole number.')
+  if (!/^-?(0|[1-9][0-9]{0,38})$/.test(text))
+    throw new DomainError('invalid', 'An amount on the wire is not a whole number.')
   return BigInt(text)
 }
 

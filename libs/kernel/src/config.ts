@@ -39,7 +39,8 @@ export function loadConfig<S extends z.ZodObject>(
     }
   }
   const parsed = schema.safeParse(values)
-  if (!parsed.success) for (const issue of parsed.error.issues) problems.push(`${issue.path.join('.')}: ${issue.message}`)
+  if (!parsed.success)
+    for (const issue of parsed.error.issues) problems.push(`${issue.path.join('.')}: ${issue.message}`)
   if (problems.length > 0 || !parsed.success) throw new ConfigError(`bad configuration: ${problems.join('; ')}`)
   return parsed.data
 }

@@ -1,6 +1,7 @@
 export * from './amount.ts'
 export * from './clock.ts'
 export * from './config.ts'
+export * from './crash-point.ts'
 export * from './errors.ts'
 export * from './gather.ts'
 export * from './ids.ts'

