@@ -50,8 +50,8 @@ export class Gatherer<I, O> {
 
   private schedule(): void {
     if (this.running >= (this.options.concurrency ?? 1)) return
-    if (this.queue.length >= this.options.maxItems) return this.start()
-    this.timer ??= setTimeout(() => this.start(), this.options.windowMs)
+    if (this.queue.length >= this.options.maxItems) this.start()
+    else this.timer ??= setTimeout(() => this.start(), this.options.windowMs)
   }
 
   private start(): void {
@@ -73,7 +73,7 @@ export class Gatherer<I, O> {
     try {
       const results = await this.options.run(batch.map(({ item }) => item))
       if (results.length !== batch.length) throw new Error('a batch answered with another number of results')
-      batch.forEach(({ resolve }, index) => resolve(results[index] as O))
+      for (const [index, { resolve }] of batch.entries()) resolve(results[index] as O)
     } catch (error) {
       for (const { reject } of batch) reject(error)
     }
