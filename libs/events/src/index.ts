@@ -1,0 +1,16 @@
+export * from './consumer.ts'
+export {
+  type DeadLetter,
+  dropDeadLetter,
+  listDeadLetters,
+  listStopped,
+  replayDeadLetter,
+  type StoppedPartition,
+} from './consumer-store.ts'
+export * from './outbox.ts'
+export * from './partitioner.ts'
+export * from './port.ts'
+export * from './relay.ts'
+export * from './retry.ts'
+export * from './tail.ts'
+export * from './topics.ts'
