@@ -1,0 +1,238 @@
+import {
+  type Consumer,
+  type ConsumerOptions,
+  type EventLog,
+  type Relay,
+  type RelayOptions,
+  startConsumer,
+  startRelay,
+} from '@bitka/events'
+import { type Clock, createLogger, type Logger, loadConfig, systemClock } from '@bitka/kernel'
+import {
+  type Client,
+  createClient,
+  createServer,
+  HealthState,
+  type ServiceImplementation,
+  type ServiceName,
+  WorkloadIdentity,
+} from '@bitka/mesh'
+import { appRole, type Db, migrate, openDb, schemaName } from '@bitka/store'
+import type { DescService } from '@bufbuild/protobuf'
+import { Registry } from 'prom-client'
+import type { z } from 'zod'
+import { type Audit, createAudit } from './audit.ts'
+import type { BaseConfig, Profile } from './config.ts'
+import { openEventLog } from './event-log.ts'
+import { repositoryFolder } from './folders.ts'
+import { serveMetrics } from './metrics.ts'
+import { createOperations, type Dependency } from './operations.ts'
+import { claimProfile } from './profile.ts'
+import { startTokens } from './tokens.ts'
+
+export type ServiceEnv = Readonly<Record<string, string | undefined>>
+export type Overrides = { clock?: Clock; log?: Logger }
+export type Health = { ready: boolean; dependencies: Dependency[] }
+export type RunningService = {
+  name: ServiceName
+  /** Where it listens. */
+  port: number
+  health(): Promise<Health>
+  /** Finishes what is under way, then ends everything it started. */
+  stop(): Promise<void>
+}
+export type StartService = (env: ServiceEnv, overrides?: Overrides) => Promise<RunningService>
+
+/** What a service is built from. Domain and store functions receive only what they use of it. */
+export type ServiceContext<C extends BaseConfig = BaseConfig> = {
+  name: ServiceName
+  config: C
+  profile: Profile
+  db: Db
+  eventLog: EventLog
+  clock: Clock
+  log: Logger
+  metrics: Registry
+  audit: Audit
+  identity: WorkloadIdentity
+  /** Aborted when the service stops. */
+  signal: AbortSignal
+  /** A client of another service; `idempotent` names the methods that may be retried. */
+  client<S extends DescService>(desc: S, name: ServiceName, options?: { idempotent?: string[] }): Client<S>
+  /** The outbox relay, once the service has started: how old the oldest unsent record of a topic is. */
+  oldestUnsentAgeMs(topic: string): number
+}
+
+type ConsumerSpec = Omit<ConsumerOptions, 'log' | 'db' | 'logger' | 'metrics'>
+
+/** What a service consists of. */
+export type ServiceParts = {
+  rpcs: ServiceImplementation[]
+  consumers?: ConsumerSpec[]
+  /** Background loops; stopped before the database closes. */
+  loops?: { stop(): Promise<void> }[]
+  /** What the service depends on beyond database, log and consumers. */
+  dependencies?: () => Promise<Dependency[]>
+  /** The keys that tokens are checked with; default: fetched from auth. */
+  jwks?: Parameters<typeof startTokens>[0]['jwks']
+  /** Before the outbox's first record is sent: compare with the log. */
+  beforeFirstRelay?: RelayOptions['beforeFirstRun']
+  /** After the server has drained, before the database closes. */
+  onStop?: () => Promise<void>
+}
+
+export type ServiceSpec<S extends z.ZodObject> = {
+  name: ServiceName
+  schema: S
+  build: (context: ServiceContext<z.infer<S> & BaseConfig>) => Promise<ServiceParts>
+}
+
+/** How long calls in flight may take to end when the service stops. */
+const DRAIN_GRACE_MS = 10_000
+
+/** One way to be a service: configuration, database, log, identity, background work, server; stopped in reverse. */
+export const defineService =
+  <S extends z.ZodObject>(spec: ServiceSpec<S>): StartService =>
+  async (env, overrides = {}) => {
+    const config = loadConfig(spec.schema, env) as z.infer<S> & BaseConfig
+    const log = overrides.log ?? createLogger(spec.name, { level: config.BITKA_LOG_LEVEL })
+    const stack = new StopStack(log)
+    try {
+      return await start(spec, config, overrides.clock ?? systemClock, log, stack)
+    } catch (error) {
+      await stack.stop()
+      throw error
+    }
+  }
+
+async function start<S extends z.ZodObject>(
+  spec: ServiceSpec<S>,
+  config: z.infer<S> & BaseConfig,
+  clock: Clock,
+  log: Logger,
+  stack: StopStack,
+): Promise<RunningService> {
+  const { name } = spec
+  const controller = new AbortController()
+  const metrics = new Registry()
+  metrics.setDefaultLabels({ service: name })
+  const schema = schemaName(name)
+  if (config.BITKA_DB_OWNER_URL !== undefined) {
+    const folder = repositoryFolder(`services/${name}/migrations`)
+    const roleOfApp = new URL(config.BITKA_DB_URL).username || appRole(name)
+    await migrate({ ownerUrl: config.BITKA_DB_OWNER_URL, schema, folder, appRole: decodeURIComponent(roleOfApp), log })
+  }
+  const db = openDb({ url: config.BITKA_DB_URL, schema, poolSize: config.BITKA_DB_POOL_SIZE }, { log, registry: metrics })
+  stack.add('database', () => db.close())
+  await claimProfile(db, config.BITKA_PROFILE)
+
+  const identity = await WorkloadIdentity.connect({ socketPath: config.SPIFFE_ENDPOINT_SOCKET, log })
+  stack.add('identity', async () => identity.close())
+  const eventLog = await openEventLog({ name, config, db, identity, log, metrics })
+  stack.add('event log', () => eventLog.close())
+  await identity.ready()
+
+  const clients = new Map<string, { close(): void }>()
+  stack.add('clients', async () => {
+    for (const client of clients.values()) client.close()
+  })
+  let relay: Relay | undefined
+  const context: ServiceContext<z.infer<S> & BaseConfig> = {
+    name,
+    config,
+    profile: config.BITKA_PROFILE,
+    db,
+    eventLog,
+    clock,
+    log,
+    metrics,
+    audit: createAudit(name, config.BITKA_PROFILE, clock),
+    identity,
+    signal: controller.signal,
+    client: (desc, peer, options = {}) => {
+      const target = config.BITKA_PEERS[peer]
+      if (target === undefined) throw new Error(`BITKA_PEERS does not say where ${peer} is`)
+      const client = createClient(desc, { identity, target, expect: peer, log, idempotent: options.idempotent ?? [] })
+      clients.set(`${desc.typeName} ${clients.size}`, client)
+      return client
+    },
+    oldestUnsentAgeMs: (topic) => relay?.oldestUnsentAgeMs(topic) ?? 0,
+  }
+  const parts = await spec.build(context)
+  stack.add('service', async () => parts.onStop?.())
+  stack.add('loops', async () => {
+    await Promise.all((parts.loops ?? []).map((loop) => loop.stop()))
+  })
+
+  const tokens = await startTokens({ context, jwks: parts.jwks })
+  stack.add('tokens', () => tokens.stop())
+  relay = await startRelay({ db, log: eventLog, logger: log, service: name, metrics, beforeFirstRun: parts.beforeFirstRelay })
+  stack.add('relay', async () => relay?.stop())
+  const consumers: { group: string; consumer: Consumer }[] = []
+  for (const consumer of parts.consumers ?? []) {
+    const started = await startConsumer({ ...consumer, log: eventLog, db, logger: log, metrics })
+    consumers.push({ group: consumer.group, consumer: started })
+    stack.add(`consumer ${consumer.group}`, () => started.stop())
+  }
+
+  const operations = createOperations({ context, consumers, extra: parts.dependencies })
+  const health = new HealthState()
+  const server = await createServer({
+    identity,
+    log,
+    host: config.BITKA_RPC_HOST,
+    port: config.BITKA_RPC_PORT,
+    services: [...parts.rpcs, operations.implementation],
+    verifyToken: tokens.verify,
+    health,
+    metrics,
+  })
+  const readiness = operations.watch(health)
+  stack.add('server', async () => {
+    await readiness.stop()
+    // Streams end when they see the signal; without it they would keep the drain waiting.
+    controller.abort()
+    await server.drain(DRAIN_GRACE_MS)
+  })
+  if (config.BITKA_METRICS_PORT !== undefined) {
+    const endpoint = await serveMetrics(metrics, config.BITKA_METRICS_HOST, config.BITKA_METRICS_PORT)
+    stack.add('metrics', () => endpoint.stop())
+  }
+  log.info({ port: server.port, profile: config.BITKA_PROFILE }, 'service started')
+  return {
+    name,
+    port: server.port,
+    health: operations.health,
+    stop: async () => {
+      await stack.stop()
+      log.info('service stopped')
+    },
+  }
+}
+
+/** What was started, ended in reverse, each step even when another fails. */
+class StopStack {
+  private readonly steps: { name: string; stop: () => Promise<void> }[] = []
+  private stopped: Promise<void> | undefined
+
+  constructor(private readonly log: Logger) {}
+
+  add(name: string, stop: () => Promise<void>): void {
+    this.steps.push({ name, stop })
+  }
+
+  stop(): Promise<void> {
+    this.stopped ??= this.run()
+    return this.stopped
+  }
+
+  private async run(): Promise<void> {
+    for (const { name, stop } of this.steps.reverse()) {
+      try {
+        await stop()
+      } catch (error) {
+        this.log.error({ err: error, step: name }, 'a step of stopping failed')
+      }
+    }
+  }
+}
