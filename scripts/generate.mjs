@@ -1,20 +1,73 @@
 // Generates libs/proto/gen from proto/. Google's HTTP annotations come from an npm package, so the repo holds only what is ours.
 import { execFileSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { fromBinary } from '@bufbuild/protobuf'
+import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const target = join(root, 'third_party/proto/google/api')
 const source = join(root, 'node_modules/protobufjs/google/api')
+const bin = join(root, 'node_modules/.bin')
 // A production install has no generator: the generated code is then already in the image.
 if (existsSync(source)) {
   mkdirSync(target, { recursive: true })
   for (const file of ['annotations.proto', 'http.proto']) cpSync(join(source, file), join(target, file))
-  const bin = join(root, 'node_modules/.bin')
   execFileSync(join(bin, 'buf'), ['generate'], {
     cwd: root,
     stdio: 'inherit',
     env: { ...process.env, PATH: `${bin}:${process.env.PATH}` },
   })
+  writeComments()
+}
+
+/** Descriptors in generated code carry no comments, so those that openapi.json shows are written beside them. */
+function writeComments() {
+  const image = execFileSync(join(bin, 'buf'), ['build', '--as-file-descriptor-set', '-o', '-'], {
+    cwd: root,
+    maxBuffer: 64 * 1024 * 1024,
+  })
+  const comments = {}
+  for (const file of fromBinary(FileDescriptorSetSchema, image).file) {
+    if (!file.package.startsWith('bitka.')) continue
+    for (const { path, leadingComments } of file.sourceCodeInfo?.location ?? []) {
+      const name = nameAt(file, path)
+      if (name && leadingComments) comments[name] = leadingComments.split('\n').map((line) => line.trim()).join(' ').trim()
+    }
+  }
+  const gen = join(root, 'libs/proto/gen')
+  writeFileSync(join(gen, 'comments.js'), `export const comments = ${JSON.stringify(comments, undefined, 1)}\n`)
+  const doc = '/** Full name of a service, method, message, field, enum or enum value → its comment in the .proto file. */'
+  writeFileSync(join(gen, 'comments.d.ts'), `${doc}\nexport declare const comments: Readonly<Record<string, string>>\n`)
+}
+
+/** The full name of what a path of SourceCodeInfo points to: pairs of field number and index (descriptor.proto). */
+function nameAt(file, path) {
+  let rest = path
+  let name = file.package
+  let node = { 4: file.messageType, 5: file.enumType, 6: file.service }
+  while (rest.length >= 2) {
+    const [field, index, ...after] = rest
+    const found = node[field]?.[index]
+    if (!found) return undefined
+    name += `.${found.name}`
+    node = childrenOf(found)
+    rest = after
+  }
+  return rest.length === 0 ? name : undefined
+}
+
+/** The named parts of a descriptor, by the number of the field that holds them. */
+function childrenOf(descriptor) {
+  switch (descriptor.$typeName) {
+    case 'google.protobuf.DescriptorProto':
+      return { 2: descriptor.field, 3: descriptor.nestedType, 4: descriptor.enumType }
+    case 'google.protobuf.EnumDescriptorProto':
+      return { 2: descriptor.value }
+    case 'google.protobuf.ServiceDescriptorProto':
+      return { 2: descriptor.method }
+    default:
+      return {}
+  }
 }
