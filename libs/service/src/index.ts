@@ -1,5 +1,5 @@
-export { type Audit, type AuditInput } from './audit.ts'
-export { type BaseConfig, baseShape, parsePeers, port, type Profile } from './config.ts'
+export type { Audit, AuditInput } from './audit.ts'
+export { type BaseConfig, baseShape, type Profile, parsePeers, port } from './config.ts'
 export { repositoryFolder } from './folders.ts'
 export { runMain } from './main.ts'
 export { serveMetrics } from './metrics.ts'

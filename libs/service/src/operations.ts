@@ -1,7 +1,14 @@
-import { type Consumer, dropDeadLetter, listDeadLetters, replayDeadLetter } from '@bitka/events'
-import { DomainError, invalidField, isUuid, Loop } from '@bitka/kernel'
-import { type HealthState, implement, type ServiceImplementation, type ServicePolicy } from '@bitka/mesh'
+import { type Consumer, type ConsumerOptions, dropDeadLetter, listDeadLetters, replayDeadLetter } from '@bitka/events'
+import { DomainError, invalidField, Loop } from '@bitka/kernel'
+import {
+  type CallContext,
+  type HealthState,
+  implement,
+  type ServiceImplementation,
+  type ServicePolicy,
+} from '@bitka/mesh'
 import { OperationsService } from '@bitka/proto/bitka/operations/v1/operations_pb'
+import type { AuditInput } from './audit.ts'
 import type { Health, ServiceContext } from './service.ts'
 
 /** One thing a service needs to do its work. */
@@ -9,7 +16,7 @@ export type Dependency = { name: string; ok: boolean; detail: string }
 
 type Options = {
   context: ServiceContext
-  consumers: { group: string; consumer: Consumer }[]
+  consumers: { group: string; consumer: Consumer; handle: ConsumerOptions['handle'] }[]
   extra?: () => Promise<Dependency[]>
 }
 
@@ -30,7 +37,7 @@ const WATCH_INTERVAL_MS = 1_000
 /** A service's health, and its dead letters, for operators and for readiness. */
 export function createOperations({ context, consumers, extra }: Options): {
   health: () => Promise<Health>
-  implementation: ServiceImplementation
+  implementation: BoundService
   /** Keeps the gRPC health state equal to the health. */
   watch: (state: HealthState) => { stop(): Promise<void> }
 } {
@@ -48,10 +55,6 @@ export function createOperations({ context, consumers, extra }: Options): {
     ]
     return { ready: dependencies.every(({ ok }) => ok), dependencies }
   }
-  const owned = (id: string): string => {
-    if (!isUuid(id)) throw new DomainError('not_found', 'There is no such dead letter.')
-    return id
-  }
   const implementation = implement(
     OperationsService,
     {
@@ -61,11 +64,11 @@ export function createOperations({ context, consumers, extra }: Options): {
         const letters = await listDeadLetters(db, { limit })
         return {
           items: letters.map((letter) => ({
-            id: letter.id,
+            id: String(letter.id),
             consumer: letter.group,
-            topic: letter.topic,
-            partition: letter.partition,
-            offset: letter.offset,
+            topic: letter.record.topic,
+            partition: letter.record.partition,
+            offset: letter.record.offset,
             error: letter.error,
             attempts: letter.attempts,
             parkedAt: letter.parkedAt.toISOString(),
@@ -73,27 +76,22 @@ export function createOperations({ context, consumers, extra }: Options): {
         }
       },
       replayDeadLetter: async ({ deadLetterId }, ctx) => {
-        await replayDeadLetter(db, owned(deadLetterId), {
-          handlers: Object.fromEntries(consumers.map(({ group, consumer }) => [group, consumer])),
-          audit: (tx) =>
-            audit(tx, {
-              action: 'admin.dead-letter.replay',
-              outcome: 'succeeded',
-              target: { type: 'dead-letter', id: deadLetterId },
-              ctx,
-            }),
+        const id = letterId(deadLetterId)
+        const [letter] = await listDeadLetters(db, { after: id - 1n, limit: 1 })
+        const owner = consumers.find(({ group }) => group === letter?.group)
+        if (letter?.id !== id || !owner) throw noSuchLetter()
+        await db.transaction(async (tx) => {
+          if (!(await replayDeadLetter(tx, id, owner.handle))) throw noSuchLetter()
+          await audit(tx, letterAudit('admin.dead-letter.replay', deadLetterId, ctx))
         })
         return {}
       },
       dropDeadLetter: async ({ deadLetterId }, ctx) => {
-        await dropDeadLetter(db, owned(deadLetterId), (tx) =>
-          audit(tx, {
-            action: 'admin.dead-letter.drop',
-            outcome: 'succeeded',
-            target: { type: 'dead-letter', id: deadLetterId },
-            ctx,
-          }),
-        )
+        const id = letterId(deadLetterId)
+        await db.transaction(async (tx) => {
+          if (!(await dropDeadLetter(tx, id))) throw noSuchLetter()
+          await audit(tx, letterAudit('admin.dead-letter.drop', deadLetterId, ctx))
+        })
         return {}
       },
     },
@@ -105,6 +103,21 @@ export function createOperations({ context, consumers, extra }: Options): {
     })
   return { health, implementation, watch }
 }
+
+const noSuchLetter = (): DomainError => new DomainError('not_found', 'There is no such dead letter.')
+
+/** Dead letters are numbered by the database, within bigint. */
+function letterId(text: string): bigint {
+  if (!/^[1-9][0-9]{0,17}$/.test(text)) throw noSuchLetter()
+  return BigInt(text)
+}
+
+const letterAudit = (action: string, id: string, ctx: CallContext): AuditInput => ({
+  action,
+  outcome: 'succeeded',
+  target: { type: 'dead-letter', id },
+  ctx,
+})
 
 async function check(name: string, run: () => Promise<void>): Promise<Dependency> {
   let timer: NodeJS.Timeout | undefined
@@ -123,6 +136,8 @@ async function check(name: string, run: () => Promise<void>): Promise<Dependency
 
 function consumerHealth(group: string, consumer: Consumer): Dependency {
   const stopped = consumer.status().partitions.filter((partition) => partition.stopped !== undefined)
-  const detail = stopped.map(({ topic, partition, stopped: at }) => `${topic}/${partition} stopped at ${at?.offset}: ${at?.error}`)
+  const detail = stopped.map(
+    ({ topic, partition, stopped: at }) => `${topic}/${partition} stopped at ${at?.offset}: ${at?.error}`,
+  )
   return { name: `consumer ${group}`, ok: stopped.length === 0, detail: detail.join('; ') }
 }

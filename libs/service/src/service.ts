@@ -9,11 +9,11 @@ import {
 } from '@bitka/events'
 import { type Clock, createLogger, type Logger, loadConfig, systemClock } from '@bitka/kernel'
 import {
+  type BoundService,
   type Client,
   createClient,
   createServer,
   HealthState,
-  type ServiceImplementation,
   type ServiceName,
   WorkloadIdentity,
 } from '@bitka/mesh'
@@ -58,7 +58,11 @@ export type ServiceContext<C extends BaseConfig = BaseConfig> = {
   /** Aborted when the service stops. */
   signal: AbortSignal
   /** A client of another service; `idempotent` names the methods that may be retried. */
-  client<S extends DescService>(desc: S, name: ServiceName, options?: { idempotent?: string[] }): Client<S>
+  client<S extends DescService>(
+    desc: S,
+    name: ServiceName,
+    options?: { idempotent?: (keyof S['method'] & string)[] },
+  ): Client<S>
   /** The outbox relay, once the service has started: how old the oldest unsent record of a topic is. */
   oldestUnsentAgeMs(topic: string): number
 }
@@ -67,7 +71,7 @@ type ConsumerSpec = Omit<ConsumerOptions, 'log' | 'db' | 'logger' | 'metrics'>
 
 /** What a service consists of. */
 export type ServiceParts = {
-  rpcs: ServiceImplementation[]
+  rpcs: BoundService[]
   consumers?: ConsumerSpec[]
   /** Background loops; stopped before the database closes. */
   loops?: { stop(): Promise<void> }[]
@@ -122,11 +126,14 @@ async function start<S extends z.ZodObject>(
     const roleOfApp = new URL(config.BITKA_DB_URL).username || appRole(name)
     await migrate({ ownerUrl: config.BITKA_DB_OWNER_URL, schema, folder, appRole: decodeURIComponent(roleOfApp), log })
   }
-  const db = openDb({ url: config.BITKA_DB_URL, schema, poolSize: config.BITKA_DB_POOL_SIZE }, { log, registry: metrics })
+  const db = openDb(
+    { url: config.BITKA_DB_URL, schema, poolSize: config.BITKA_DB_POOL_SIZE },
+    { log, registry: metrics },
+  )
   stack.add('database', () => db.close())
   await claimProfile(db, config.BITKA_PROFILE)
 
-  const identity = await WorkloadIdentity.connect({ socketPath: config.SPIFFE_ENDPOINT_SOCKET, log })
+  const identity = WorkloadIdentity.connect({ socketPath: config.SPIFFE_ENDPOINT_SOCKET, log, metrics })
   stack.add('identity', async () => identity.close())
   const eventLog = await openEventLog({ name, config, db, identity, log, metrics })
   stack.add('event log', () => eventLog.close())
@@ -152,7 +159,14 @@ async function start<S extends z.ZodObject>(
     client: (desc, peer, options = {}) => {
       const target = config.BITKA_PEERS[peer]
       if (target === undefined) throw new Error(`BITKA_PEERS does not say where ${peer} is`)
-      const client = createClient(desc, { identity, target, expect: peer, log, idempotent: options.idempotent ?? [] })
+      const client = createClient(desc, {
+        identity,
+        target,
+        expect: peer,
+        log,
+        metrics,
+        idempotent: options.idempotent ?? [],
+      })
       clients.set(`${desc.typeName} ${clients.size}`, client)
       return client
     },
@@ -166,18 +180,25 @@ async function start<S extends z.ZodObject>(
 
   const tokens = await startTokens({ context, jwks: parts.jwks })
   stack.add('tokens', () => tokens.stop())
-  relay = await startRelay({ db, log: eventLog, logger: log, service: name, metrics, beforeFirstRun: parts.beforeFirstRelay })
+  relay = await startRelay({
+    db,
+    log: eventLog,
+    logger: log,
+    service: name,
+    metrics,
+    beforeFirstRun: parts.beforeFirstRelay,
+  })
   stack.add('relay', async () => relay?.stop())
-  const consumers: { group: string; consumer: Consumer }[] = []
+  const consumers: { group: string; consumer: Consumer; handle: ConsumerOptions['handle'] }[] = []
   for (const consumer of parts.consumers ?? []) {
     const started = await startConsumer({ ...consumer, log: eventLog, db, logger: log, metrics })
-    consumers.push({ group: consumer.group, consumer: started })
+    consumers.push({ group: consumer.group, consumer: started, handle: consumer.handle })
     stack.add(`consumer ${consumer.group}`, () => started.stop())
   }
 
   const operations = createOperations({ context, consumers, extra: parts.dependencies })
-  const health = new HealthState()
-  const server = await createServer({
+  const health = new HealthState(false)
+  const server = createServer({
     identity,
     log,
     host: config.BITKA_RPC_HOST,
@@ -187,6 +208,7 @@ async function start<S extends z.ZodObject>(
     health,
     metrics,
   })
+  await server.start()
   const readiness = operations.watch(health)
   stack.add('server', async () => {
     await readiness.stop()

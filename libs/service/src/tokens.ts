@@ -1,5 +1,4 @@
 import { type Tail, tail } from '@bitka/events'
-import type { Loop } from '@bitka/kernel'
 import { createTokenVerifier, RevocationList, type VerifyToken } from '@bitka/mesh'
 import { DirectoryService } from '@bitka/proto/bitka/auth/v1/auth_pb'
 import { SessionRevokedSchema } from '@bitka/proto/bitka/events/v1/identity_pb'
@@ -15,7 +14,10 @@ type TokensOptions = {
 }
 
 /** Checks people's access tokens in this service: auth's keys, and the sessions that ended early. */
-export async function startTokens({ context, jwks }: TokensOptions): Promise<{ verify: VerifyToken; stop(): Promise<void> }> {
+export async function startTokens({
+  context,
+  jwks,
+}: TokensOptions): Promise<{ verify: VerifyToken; stop(): Promise<void> }> {
   const { eventLog, log, clock, profile } = context
   const revoked = new RevocationList(clock)
   const following: Tail = await tail(eventLog, 'identity.session.revoked', {
