@@ -1,12 +1,6 @@
 import { type Consumer, type ConsumerOptions, dropDeadLetter, listDeadLetters, replayDeadLetter } from '@bitka/events'
 import { DomainError, invalidField, Loop } from '@bitka/kernel'
-import {
-  type CallContext,
-  type HealthState,
-  implement,
-  type ServiceImplementation,
-  type ServicePolicy,
-} from '@bitka/mesh'
+import { type BoundService, type CallContext, type HealthState, implement, type ServicePolicy } from '@bitka/mesh'
 import { OperationsService } from '@bitka/proto/bitka/operations/v1/operations_pb'
 import type { AuditInput } from './audit.ts'
 import type { Health, ServiceContext } from './service.ts'
