@@ -1,6 +1,10 @@
 // One config for every package. Tests read TypeScript source directly (condition @bitka/source), so nothing is built first.
 export default {
-  testEnvironment: 'node',
+  // Fails a test during which Node warns or a rejection goes unhandled.
+  testEnvironment: '<rootDir>/libs/testkit/jest/environment.mjs',
+  // A folder for the run, and the clean-up of the PostgreSQL that tests share; started by the first test that needs it.
+  globalSetup: '<rootDir>/libs/testkit/jest/global-setup.mjs',
+  globalTeardown: '<rootDir>/libs/testkit/jest/global-teardown.mjs',
   testEnvironmentOptions: { customExportConditions: ['@bitka/source', 'node', 'node-addons'] },
   extensionsToTreatAsEsm: ['.ts'],
   transform: {

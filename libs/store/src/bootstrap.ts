@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { asDomainError } from './errors.ts'
-import { appRole, ownerRole, schemaName } from './names.ts'
+import { appRole, ownerRole, quoteName, schemaName } from './names.ts'
 import { scramVerifier } from './scram.ts'
 
 export type ServiceDbSpec = {
@@ -84,7 +84,7 @@ async function closeDatabase(client: pg.Client): Promise<void> {
 }
 
 async function ensureSchema(client: pg.Client, { service }: ServiceDbSpec): Promise<void> {
-  const [schema, owner, app] = [schemaName(service), ownerRole(service), appRole(service)]
+  const [schema, owner, app] = [quoteName(schemaName(service)), ownerRole(service), appRole(service)]
   const { rows } = await client.query<{ database: string; is_superuser: boolean }>(
     'select quote_ident(current_database()) as database, rolsuper as is_superuser from pg_roles where rolname = current_user',
   )

@@ -1,10 +1,10 @@
-import { assert, type Logger, silentLogger } from '@bitka/kernel'
+import { type Logger, silentLogger } from '@bitka/kernel'
 import type { NodePgDatabase } from 'drizzle-orm/node-postgres'
 import pg from 'pg'
 import type { Registry } from 'prom-client'
 import { asDomainError } from './errors.ts'
 import { observePool } from './metrics.ts'
-import { isPlainName } from './names.ts'
+import { quoteName } from './names.ts'
 import { ormOver } from './orm.ts'
 import { keepState, type Queryable, type Tx, type TxState } from './tx.ts'
 import { typeParsers } from './types.ts'
@@ -52,7 +52,6 @@ export type Db = Queryable & {
 
 /** Opens a pool. It connects at the first query, and again by itself after PostgreSQL was restarted. */
 export function openDb(config: DbConfig, options: OpenDbOptions = {}): Db {
-  assert(isPlainName(config.schema), `"${config.schema}" is no schema name`)
   const log = options.log ?? silentLogger
   const pool = new pg.Pool({
     connectionString: config.url,
@@ -63,7 +62,7 @@ export function openDb(config: DbConfig, options: OpenDbOptions = {}): Db {
     lock_timeout: config.lockTimeoutMs ?? 5_000,
     idle_in_transaction_session_timeout: config.idleInTransactionTimeoutMs ?? 15_000,
     // pg_temp last, or a temporary table could stand in for a real one.
-    options: `-c search_path=${config.schema},pg_temp`,
+    options: `-c search_path=${quoteName(config.schema)},pg_temp`,
     keepAlive: true,
     types: typeParsers,
   })

@@ -1,7 +1,11 @@
+import { types } from 'node:util'
 import { DomainError } from '@bitka/kernel'
 
 /** What PostgreSQL and Node put on their errors. */
-type CodedError = Error & { code?: unknown; constraint?: unknown }
+type CodedError = Error & { code?: unknown; constraint?: unknown; errors?: unknown }
+
+// Not instanceof: under jest, Node's own errors come from another realm.
+const isError = (error: unknown): error is CodedError => types.isNativeError(error)
 
 const INTEGRITY = new Set(['23000', '23001', '23502', '23503', '23505', '23514', '23P01'])
 
@@ -27,23 +31,24 @@ const LOST = /^(Connection terminated|timeout exceeded when trying to connect|Cl
 /** The error at the end of the chain of causes: what pg or Node threw. */
 export function rootCause(error: unknown): unknown {
   let root = error
-  for (let depth = 0; depth < 10 && root instanceof Error && root.cause !== undefined; depth += 1) root = root.cause
+  for (let depth = 0; depth < 10 && isError(root) && root.cause !== undefined; depth += 1) root = root.cause
   return root
 }
 
 /** True for a violation of the constraint (unique, check, foreign key, exclusion) or unique index of that name. */
 export function breaks(error: unknown, constraint: string): boolean {
   const root = rootCause(error)
-  if (!(root instanceof Error)) return false
-  const { code, constraint: broken } = root as CodedError
+  if (!isError(root)) return false
+  const { code, constraint: broken } = root
   return broken === constraint && typeof code === 'string' && INTEGRITY.has(code)
 }
 
 /** True when the database cannot be reached or would not do the work now. */
 function isUnavailable(error: unknown): boolean {
-  if (error instanceof AggregateError) return error.errors.some(isUnavailable)
-  if (!(error instanceof Error)) return false
-  const { code } = error as CodedError
+  if (!isError(error)) return false
+  const { code, errors } = error
+  // Node's, when each of a host's addresses failed.
+  if (Array.isArray(errors) && errors.some(isUnavailable)) return true
   if (typeof code !== 'string') return LOST.test(error.message)
   return UNAVAILABLE.has(code) || SOCKET.has(code) || (code.length === 5 && code.startsWith('08'))
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { assert, type Logger } from '@bitka/kernel'
 import pg from 'pg'
 import { asDomainError } from './errors.ts'
-import { isPlainName } from './names.ts'
+import { isPlainName, quoteName } from './names.ts'
 
 export type MigrateOptions = {
   /** URL of the role that owns the schema. */
@@ -27,13 +27,12 @@ type Migration = { number: number; file: string; sql: string; checksum: string }
  */
 export async function migrate(options: MigrateOptions): Promise<number> {
   const { schema, log } = options
-  assert(isPlainName(schema), `"${schema}" is no schema name`)
   assert(isPlainName(options.appRole), `"${options.appRole}" is no role name`)
   const migrations = await readMigrations(options.folder)
   const client = new pg.Client({
     connectionString: options.ownerUrl,
     application_name: `migrate ${schema}`,
-    options: `-c search_path=${schema},pg_temp`,
+    options: `-c search_path=${quoteName(schema)},pg_temp`,
     connectionTimeoutMillis: 10_000,
   })
   client.on('error', () => undefined)

@@ -8,7 +8,7 @@ const DATE = 1082
 export const parseInt8 = (text: string): bigint => BigInt(text)
 
 // pg-types reads any array of text; text[] is the one whose elements stay as they are.
-const TEXT_ARRAY = 1009
+const TEXT_ARRAY: number = 1009
 const textArray = pg.types.getTypeParser(TEXT_ARRAY) as (text: string) => (string | null)[]
 
 const own: Record<number, (text: string) => unknown> = {

@@ -1,0 +1,1 @@
+export { type EmbeddedPostgres, type StartOptions, startPostgres } from './start.ts'
