@@ -1,5 +1,5 @@
 import { create, type DescMethod, type DescService, fromBinary, type Message, toBinary } from '@bufbuild/protobuf'
-import type { MethodDefinition } from '@grpc/grpc-js'
+import type { MethodDefinition, ServiceDefinition } from '@grpc/grpc-js'
 
 /** A protobuf-es method as grpc-js wants it. The types are the bridge's own: callers see the ones of the service. */
 export type MeshMethod = MethodDefinition<object, object> & { desc: DescMethod }
@@ -14,6 +14,9 @@ export const methodPath = (method: DescMethod): string => `/${method.parent.type
 export function meshMethods(service: DescService): Map<string, MeshMethod> {
   return new Map(service.methods.map((method) => [method.localName, meshMethod(method)]))
 }
+
+/** For servers and clients that are built on grpc-js directly, such as the development CA and probes. */
+export const grpcDefinition = (service: DescService): ServiceDefinition => Object.fromEntries(meshMethods(service))
 
 function meshMethod(desc: DescMethod): MeshMethod {
   const path = methodPath(desc)

@@ -1,9 +1,11 @@
+export { grpcDefinition } from './bridge.ts'
 export { type ClientOptions, createClient } from './client.ts'
 export type { Outcome } from './errors.ts'
 export { headers } from './headers.ts'
 export { HealthState } from './health.ts'
 export { type IdentityMaterial, WorkloadIdentity, type WorkloadIdentityOptions } from './identity.ts'
 export { type ParsedSpiffeId, parseSpiffeId, type ServiceName, serviceNames, spiffeId } from './names.ts'
+export { toPem } from './pem.ts'
 export { type Redacted, redactMessage } from './redact.ts'
 export { RevocationList } from './revocation.ts'
 export {

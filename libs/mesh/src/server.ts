@@ -4,7 +4,7 @@ import type { DescService } from '@bufbuild/protobuf'
 import { Server, type UntypedServiceImplementation } from '@grpc/grpc-js'
 import type { Registry } from 'prom-client'
 import { checkPolicy } from './authorize.ts'
-import { type MeshMethod, meshMethods } from './bridge.ts'
+import { grpcDefinition, type MeshMethod, meshMethods } from './bridge.ts'
 import { type AnyHandler, toHandler } from './handlers.ts'
 import { HealthState } from './health.ts'
 import { healthHandlers } from './health-service.ts'
@@ -100,7 +100,7 @@ export function createServer(options: ServerOptions): MeshServer {
   for (const service of services) addService(server, service, environment)
   const names = new Set(services.map(({ desc }) => desc.typeName))
   server.addService(
-    Object.fromEntries(meshMethods(Health)),
+    grpcDefinition(Health),
     healthHandlers(health, names, () => identity.current().trustDomain, draining.signal),
   )
   let port = options.port

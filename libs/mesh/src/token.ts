@@ -91,7 +91,7 @@ class KeyCache {
     const kid = keyIdOf(token)
     const nowMs = this.clock.nowMs()
     const { current } = this
-    const fresh = current !== undefined && current.ids.has(kid) && nowMs - current.fetchedMs < KEYS_AGE_MS_MAX
+    const fresh = current?.ids.has(kid) === true && nowMs - current.fetchedMs < KEYS_AGE_MS_MAX
     if (!fresh && (this.fetching || current === undefined || nowMs - this.triedMs >= REFRESH_MS_MIN))
       await this.refresh(nowMs)
     if (!this.current) throw new DomainError('unavailable', 'Access tokens cannot be checked right now.')

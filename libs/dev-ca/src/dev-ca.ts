@@ -1,0 +1,121 @@
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { type Clock, type Logger, systemClock } from '@bitka/kernel'
+import { type ServiceName, spiffeId } from '@bitka/mesh'
+import type { LeafOptions } from './authority.ts'
+import { issueSvid, type Svid } from './svid.ts'
+import { openAuthority, saveAuthority } from './vault.ts'
+import { WorkloadSocket } from './workload-api.ts'
+
+/** A socket's path may have 107 bytes on Linux and 103 on macOS. */
+const SOCKET_PATH_BYTES_MAX = 103
+/** How long everybody has to learn of a new root before it signs. */
+const ROOT_OVERLAP_MS = 1_000
+
+export type DevCaOptions = {
+  /** Where the root is kept (0600), and the sockets when the path is short enough. */
+  dir: string
+  trustDomain?: string
+  /** Who gets an identity; with `uid`, the socket belongs to that account. */
+  services: readonly { name: ServiceName; uid?: number }[]
+  /** How long a certificate is good; it is replaced at half of that. */
+  ttlSeconds?: number
+  log: Logger
+  clock?: Clock
+}
+
+export type DevCa = {
+  readonly trustDomain: string
+  /** The socket of one service: whoever can open it is that service. */
+  socketPath(name: ServiceName): string
+  /** New certificates for everybody, now. */
+  rotateNow(): Promise<void>
+  /** A new root: first trusted by everybody beside the old one, then signing. Resolves when all have certificates of it. */
+  rotateCa(overlapMs?: number): Promise<void>
+  /** Signs anything with the current root. For tests of what must be refused. */
+  issue(options: Partial<LeafOptions>): Promise<Svid>
+  stop(): Promise<void>
+}
+
+/** Starts a CA that serves the SPIFFE Workload API on one socket per service. For development and tests: SPIRE takes its place. */
+export async function startDevCa(options: DevCaOptions): Promise<DevCa> {
+  const { dir, trustDomain = 'bitka.local', services, ttlSeconds = 3600, log, clock = systemClock } = options
+  const ttlMs = ttlSeconds * 1000
+  const authority = await openAuthority(dir, trustDomain, clock)
+  const socketDir = await prepareSocketDir(dir, services)
+  const sockets = new Map(services.map(({ name }) => [name, new WorkloadSocket(join(socketDir.path, `${name}.sock`))]))
+
+  async function renew(): Promise<void> {
+    authority.dropRetired(ttlMs)
+    for (const [name, socket] of sockets) {
+      const id = spiffeId(trustDomain, name)
+      const { certificateDer, keyDer } = await authority.issue({ uris: [id], notAfterMs: clock.nowMs() + ttlMs })
+      const bundle = authority.bundleDer()
+      socket.send({
+        svid: { svids: [{ spiffeId: id, x509Svid: certificateDer, x509SvidKey: keyDer, bundle }] },
+        bundles: { bundles: { [`spiffe://${trustDomain}`]: bundle } },
+      })
+    }
+  }
+
+  // One change at a time: a renewal in the middle of a change of root would send half of it.
+  let last: Promise<unknown> = Promise.resolve()
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const done = last.then(work)
+    last = done.catch(() => {})
+    return done
+  }
+
+  await inTurn(renew)
+  for (const { name, uid } of services) await sockets.get(name)?.open(uid)
+  // Others may pass through to the socket that is theirs, and not list what is there.
+  await chmod(socketDir.path, 0o711)
+  const timer = setInterval(() => {
+    inTurn(renew).catch((error: unknown) => log.error({ err: error }, 'the development CA cannot renew certificates'))
+  }, ttlMs / 2)
+  log.info({ trust_domain: trustDomain, services: services.length }, 'development CA serves the workload API')
+
+  return {
+    trustDomain,
+    socketPath(name) {
+      const socket = sockets.get(name)
+      if (!socket) throw new Error(`the development CA was not told of ${name}`)
+      return socket.path
+    },
+    rotateNow: () => inTurn(renew),
+    rotateCa: (overlapMs = ROOT_OVERLAP_MS) =>
+      inTurn(async () => {
+        const promote = await authority.addRoot()
+        await renew()
+        await pause(overlapMs)
+        promote()
+        await saveAuthority(dir, authority)
+        await renew()
+      }),
+    issue: (leaf) =>
+      issueSvid(authority, { uris: [spiffeId(trustDomain, 'gateway')], notAfterMs: clock.nowMs() + ttlMs, ...leaf }),
+    async stop() {
+      clearInterval(timer)
+      await last
+      await Promise.all(Array.from(sockets.values(), (socket) => socket.close()))
+      if (socketDir.temporary) await rm(socketDir.path, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Where the sockets are: beside the root, or under the system's temporary directory when that path would be too long. */
+async function prepareSocketDir(
+  dir: string,
+  services: DevCaOptions['services'],
+): Promise<{ path: string; temporary: boolean }> {
+  const path = join(dir, 'sockets')
+  const lengths = services.map(({ name }) => Buffer.byteLength(join(path, `${name}.sock`)))
+  // mkdtemp makes a name that nobody could have prepared, closed to others.
+  if (Math.max(0, ...lengths) > SOCKET_PATH_BYTES_MAX)
+    return { path: await mkdtemp(join(tmpdir(), 'bitka-')), temporary: true }
+  await mkdir(path, { recursive: true, mode: 0o700 })
+  await chmod(path, 0o700)
+  return { path, temporary: false }
+}

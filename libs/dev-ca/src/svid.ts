@@ -1,0 +1,21 @@
+import { systemClock } from '@bitka/kernel'
+import { toPem } from '@bitka/mesh'
+import { Authority, type LeafOptions } from './authority.ts'
+
+/** An identity as PEM, for a TLS client that a test builds by hand. */
+export type Svid = { certificatePem: string; privateKeyPem: string; bundlePem: string }
+
+export async function issueSvid(authority: Authority, options: LeafOptions): Promise<Svid> {
+  const { certificateDer, keyDer } = await authority.issue(options)
+  return {
+    certificatePem: toPem('CERTIFICATE', certificateDer),
+    privateKeyPem: toPem('PRIVATE KEY', keyDer),
+    bundlePem: authority.bundlePem(),
+  }
+}
+
+/** A good-looking identity of a CA that nobody knows. For tests of what must be refused. */
+export async function issueForeignSvid(trustDomain: string, uris: readonly string[]): Promise<Svid> {
+  const authority = await Authority.create(trustDomain, systemClock)
+  return issueSvid(authority, { uris, notAfterMs: systemClock.nowMs() + 3_600_000 })
+}
