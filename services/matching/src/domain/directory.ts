@@ -13,10 +13,6 @@ export class Directory {
   private readonly orderIds: string[] = []
   private readonly userIds: string[] = []
 
-  get openOrders(): number {
-    return this.seqs.size
-  }
-
   /** The command_seq of an open order. */
   seqOf(orderId: string): number | undefined {
     return this.seqs.get(orderId)

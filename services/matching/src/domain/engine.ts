@@ -9,8 +9,9 @@ import { Entry, Matcher, UNBOUNDED_LOTS } from './matcher.ts'
 import { unitsWithin } from './money.ts'
 import { BUY, OrderPool, SELL } from './order-pool.ts'
 import { Recorder } from './recorder.ts'
+import { loadResting, restingOn } from './resting.ts'
 import { CloseCode, type Level, type Outcome, type RejectReason } from './result.ts'
-import { decodeState, type EngineState, encodeState, type OrderState } from './snapshot.ts'
+import { decodeState, type EngineState, encodeState } from './snapshot.ts'
 import { fits, setPair } from './wide.ts'
 
 /** The log left out commands: nothing after the gap may be applied. */
@@ -96,7 +97,8 @@ export class MarketEngine {
         this.setStatus(command.status)
         break
       case 'new_order':
-        this.newOrder(command)
+        if (this.isOpen(command.orderId)) this.recorder.cancelRejected(command.orderId, 'order_open')
+        else this.newOrder(command)
         break
       case 'cancel_order': {
         const orderSeq = this.directory.seqOf(command.orderId)
@@ -110,15 +112,17 @@ export class MarketEngine {
         this.recorder.allCancelled(command.userId, count)
         break
       }
-      case 'reject': {
+      case 'reject':
         // A cancel that does not decode names an order that lives on.
-        const isOpen = this.directory.seqOf(command.orderId) !== undefined
-        if (isOpen) this.recorder.cancelRejected(command.orderId, 'order_open')
+        if (this.isOpen(command.orderId)) this.recorder.cancelRejected(command.orderId, 'order_open')
         else this.recorder.refused(command.orderId, command.userId, 'invalid')
-      }
     }
     this.matcher.finish()
     return this.outcome('applied', command.seq)
+  }
+
+  private isOpen(orderId: string): boolean {
+    return this.directory.seqOf(orderId) !== undefined
   }
 
   private outcome(status: Outcome['status'], seq: number): Outcome {
@@ -137,7 +141,8 @@ export class MarketEngine {
   private define(definition: MarketDefinition): void {
     const next = toMarket(definition)
     if (!next || (this.hasHadOrder && this.market && !hasSameMeasure(this.market, next))) {
-      return this.recorder.definitionRejected(definition)
+      this.recorder.definitionRejected(definition)
+      return
     }
     this.become(next)
     this.recorder.marketDefined(definition)
@@ -158,9 +163,11 @@ export class MarketEngine {
 
   private newOrder(command: NewOrder): void {
     const { matcher, recorder, directory, orders } = this
-    if (directory.seqOf(command.orderId) !== undefined) return recorder.cancelRejected(command.orderId, 'order_open')
     const refusal = this.refusalOf(command)
-    if (refusal) return recorder.refused(command.orderId, command.userId, refusal)
+    if (refusal) {
+      recorder.refused(command.orderId, command.userId, refusal)
+      return
+    }
     this.hasHadOrder = true
     const isByAmount = command.quantityLots === 0
     const slot = orders.take(
@@ -237,7 +244,10 @@ export class MarketEngine {
       tradeNumber: matcher.tradeNumber,
       bookSeq: matcher.bookSeq,
       lastTrade: matcher.lastTrade,
-      orders: [...this.restingOn(matcher.bids), ...this.restingOn(matcher.asks)],
+      orders: [
+        ...restingOn(matcher.bids, this.orders, this.directory),
+        ...restingOn(matcher.asks, this.orders, this.directory),
+      ],
     })
   }
 
@@ -268,52 +278,7 @@ export class MarketEngine {
     matcher.tradeNumber = state.tradeNumber
     matcher.bookSeq = state.bookSeq
     matcher.lastTrade = state.lastTrade
-    const slots = state.orders.map((order) => this.loadOrder(order))
-    // Users' lists are in the order of entry, not of the book.
-    slots.sort((a, b) => num(this.orders.seq, a) - num(this.orders.seq, b))
-    for (const slot of slots) this.orders.link(slot)
-    matcher.forgetChanges()
-  }
-
-  private loadOrder(order: OrderState): number {
-    const { matcher, directory, orders } = this
-    const user = directory.claimUser(order.userId)
-    const { seq, side, ticks, remaining, makerFeeBps, takerFeeBps } = order
-    const slot = orders.take(seq, user, side, ticks, remaining, makerFeeBps, takerFeeBps)
-    directory.add(slot, seq, order.orderId, order.userId)
-    orders.filled[slot] = order.filled
-    orders.unitsHigh[slot] = order.unitsHigh
-    orders.unitsLow[slot] = order.unitsLow
-    orders.takerLots[slot] = order.takerLots
-    orders.takerHigh[slot] = order.takerHigh
-    orders.takerLow[slot] = order.takerLow
-    const own = side === BUY ? matcher.bids : matcher.asks
-    own.enqueue(slot)
-    return slot
-  }
-
-  private *restingOn(index: LevelIndex): Generator<OrderState> {
-    const { orders } = this
-    for (let level = index.best; level !== 0; level = ref(index.worse, level)) {
-      for (let slot = ref(index.head, level); slot !== 0; slot = ref(orders.next, slot)) {
-        yield {
-          orderId: this.directory.orderIdOf(slot),
-          userId: this.directory.userIdOf(slot),
-          seq: num(orders.seq, slot),
-          side: ref(orders.side, slot),
-          ticks: num(orders.ticks, slot),
-          remaining: num(orders.remaining, slot),
-          filled: num(orders.filled, slot),
-          unitsHigh: num(orders.unitsHigh, slot),
-          unitsLow: num(orders.unitsLow, slot),
-          takerLots: num(orders.takerLots, slot),
-          takerHigh: num(orders.takerHigh, slot),
-          takerLow: num(orders.takerLow, slot),
-          makerFeeBps: ref(orders.makerFeeBps, slot),
-          takerFeeBps: ref(orders.takerFeeBps, slot),
-        }
-      }
-    }
+    loadResting(state.orders, matcher, this.directory)
   }
 }
 

@@ -76,11 +76,15 @@ export class Matcher {
     let bound = num(orders.ticks, taker)
     if (isMarket) {
       const reference = this.lastTrade !== 0 ? this.lastTrade : opposite.bestTicks()
-      if (reference === 0) return this.reject(taker, RejectCode.no_liquidity)
+      if (reference === 0) {
+        this.reject(taker, RejectCode.no_liquidity)
+        return
+      }
       const width = bandWidth(reference, this.bandBps)
       bound = isBuy ? reference + width : reference - width
     } else if (entry === Entry.postOnly && opposite.isCrossedBy(bound)) {
-      return this.reject(taker, RejectCode.post_only_would_take)
+      this.reject(taker, RejectCode.post_only_would_take)
+      return
     }
     const capped = isBuy && (isMarket || !fits(this.budget, bound, num(orders.remaining, taker)))
     const boundKey = opposite.sign * bound
@@ -89,9 +93,13 @@ export class Matcher {
       (entry === Entry.fok || entry === Entry.marketFok || entry === Entry.spendFok) &&
       !this.isFillable(taker, entry, opposite, boundKey, stp, capped)
     ) {
-      return this.closeTaker(taker, CloseCode.fok)
+      this.closeTaker(taker, CloseCode.fok)
+      return
     }
-    this.settleRest(taker, entry, this.match(taker, entry, opposite, boundKey, stp, capped))
+    const stop = this.match(taker, entry, opposite, boundKey, stp, capped)
+    const isOver = stop === FILLED || stop === SELF_TRADE
+    if (!isOver && (entry === Entry.limit || entry === Entry.postOnly)) this.rest(taker)
+    else this.closeTaker(taker, this.closeReason(taker, entry, stop))
   }
 
   /** Closes the resting order with that command_seq. False: there is none. */
@@ -247,17 +255,16 @@ export class Matcher {
     return false
   }
 
-  /** Matching is over: rests or closes what is left. */
-  private settleRest(taker: number, entry: number, stop: number): void {
-    if (stop === FILLED) return this.closeTaker(taker, CloseCode.filled)
-    if (stop === SELF_TRADE) return this.closeTaker(taker, CloseCode.self_trade)
-    if (entry === Entry.limit || entry === Entry.postOnly) return this.rest(taker)
+  /** Why an order that does not rest is over. */
+  private closeReason(taker: number, entry: number, stop: number): number {
+    if (stop === FILLED) return CloseCode.filled
+    if (stop === SELF_TRADE) return CloseCode.self_trade
     if (stop === OUT_OF_BUDGET) {
       const hasSpent = entry >= Entry.spend && num(this.orders.filled, taker) > 0
-      return this.closeTaker(taker, hasSpent ? CloseCode.filled : CloseCode.price_band)
+      return hasSpent ? CloseCode.filled : CloseCode.price_band
     }
-    if (entry < Entry.market) return this.closeTaker(taker, CloseCode.ioc)
-    this.closeTaker(taker, stop === NO_LIQUIDITY ? CloseCode.no_liquidity : CloseCode.price_band)
+    if (entry < Entry.market) return CloseCode.ioc
+    return stop === NO_LIQUIDITY ? CloseCode.no_liquidity : CloseCode.price_band
   }
 
   private rest(slot: number): void {
