@@ -11,7 +11,7 @@ export class CursorMovedError extends Error {
 
 /** The stored position; a group that is new to the partition begins at its start. */
 export async function readCursor(db: Queryable, { group, topic, partition }: Place): Promise<bigint> {
-  const { rows } = await db.query<{ next_offset: string }>(
+  const { rows } = await db.query<{ next_offset: bigint }>(
     `with made as (
        insert into consumer_cursors (consumer_group, topic, partition, next_offset) values ($1, $2, $3, 0)
        on conflict do nothing returning next_offset)
@@ -20,14 +20,19 @@ export async function readCursor(db: Queryable, { group, topic, partition }: Pla
      select next_offset from consumer_cursors where consumer_group = $1 and topic = $2 and partition = $3`,
     [group, topic, partition],
   )
-  return BigInt(rows[0]?.next_offset ?? 0)
+  return rows[0]?.next_offset ?? 0n
 }
 
 /**
  * Locks the cursor and moves it. First in the transaction of the effect: whoever else believes to own the partition waits
  * here, then finds the cursor elsewhere and gives up.
  */
-export async function moveCursor(tx: Queryable, { group, topic, partition }: Place, from: bigint, to: bigint): Promise<void> {
+export async function moveCursor(
+  tx: Queryable,
+  { group, topic, partition }: Place,
+  from: bigint,
+  to: bigint,
+): Promise<void> {
   const { rowCount } = await tx.query(
     `update consumer_cursors
      set next_offset = $5, stopped_offset = null, stopped_error = null, stopped_at = null
@@ -38,7 +43,12 @@ export async function moveCursor(tx: Queryable, { group, topic, partition }: Pla
 }
 
 /** Leaves a note for operators and for other processes of the service. */
-export async function noteStop(db: Queryable, { group, topic, partition }: Place, offset: bigint, error: string): Promise<void> {
+export async function noteStop(
+  db: Queryable,
+  { group, topic, partition }: Place,
+  offset: bigint,
+  error: string,
+): Promise<void> {
   await db.query(
     `update consumer_cursors
      set stopped_offset = $4, stopped_error = $5, stopped_at = coalesce(stopped_at, clock_timestamp())
@@ -55,7 +65,7 @@ export async function listStopped(db: Queryable): Promise<StoppedPartition[]> {
     consumer_group: string
     topic: string
     partition: number
-    stopped_offset: string
+    stopped_offset: bigint
     stopped_error: string
     stopped_at: Date
   }>(
@@ -66,7 +76,7 @@ export async function listStopped(db: Queryable): Promise<StoppedPartition[]> {
     group: row.consumer_group,
     topic: row.topic,
     partition: row.partition,
-    offset: BigInt(row.stopped_offset),
+    offset: row.stopped_offset,
     error: row.stopped_error,
     stoppedAt: row.stopped_at,
   }))
@@ -96,11 +106,11 @@ export type DeadLetter = {
 }
 
 type DeadLetterRow = {
-  id: string
+  id: bigint
   consumer_group: string
   topic: string
   partition: number
-  record_offset: string
+  record_offset: bigint
   record_time: Date
   key: string
   headers: Record<string, string>
@@ -113,12 +123,12 @@ type DeadLetterRow = {
 const columns = `id, consumer_group, topic, partition, record_offset, record_time, key, headers, value, error, attempts, parked_at`
 
 const toDeadLetter = (row: DeadLetterRow): DeadLetter => ({
-  id: BigInt(row.id),
+  id: row.id,
   group: row.consumer_group,
   record: {
     topic: row.topic,
     partition: row.partition,
-    offset: BigInt(row.record_offset),
+    offset: row.record_offset,
     timestampMs: row.record_time.getTime(),
     key: row.key,
     headers: row.headers,

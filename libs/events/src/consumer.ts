@@ -204,7 +204,8 @@ class GroupConsumer implements Consumer {
   ): Promise<void> {
     const { ordered, retry = defaultRetry, logger, group } = this.options
     const where = { group, topic: batch.topic, partition: batch.partition, offset: String(record.offset) }
-    if (ordered) return this.standStill(batch, state, record, firstError, () => this.tryOnce(batch, state, [record], nextOffset))
+    if (ordered)
+      return this.standStill(batch, state, record, firstError, () => this.tryOnce(batch, state, [record], nextOffset))
     let error = firstError
     for (let attempt = 1; attempt < retry.attempts; attempt += 1) {
       this.metrics?.retries.inc(this.labels(batch.topic, batch.partition))
@@ -236,7 +237,8 @@ class GroupConsumer implements Consumer {
     try {
       await this.commit(batch, state, nextOffset, async (tx) => {
         const parked = await parkRecord(tx, group, record, { error: textOf(cause), attempts: retry.attempts, max })
-        if (!parked) throw new Error(`dead_letters holds ${max} records of ${group}; the record failed with: ${textOf(cause)}`)
+        if (!parked)
+          throw new Error(`dead_letters holds ${max} records of ${group}; the record failed with: ${textOf(cause)}`)
       })
     } catch (error) {
       if (error instanceof CursorMovedError) throw error
@@ -302,7 +304,8 @@ class GroupConsumer implements Consumer {
   private readonly lags = async () => {
     const owned = [...this.states.values()]
     const ends = new Map<string, bigint[]>()
-    for (const topic of new Set(owned.map((state) => state.topic))) ends.set(topic, await this.options.log.latestOffsets(topic))
+    for (const topic of new Set(owned.map((state) => state.topic)))
+      ends.set(topic, await this.options.log.latestOffsets(topic))
     return owned.map(({ topic, partition, nextOffset }) => ({
       ...this.labels(topic, partition),
       records: Math.max(0, Number((ends.get(topic)?.[partition] ?? nextOffset) - nextOffset)),
@@ -310,4 +313,5 @@ class GroupConsumer implements Consumer {
   }
 }
 
-const textOf = (error: unknown): string => (error instanceof Error ? `${error.name}: ${error.message}` : String(error)).slice(0, 2000)
+const textOf = (error: unknown): string =>
+  (error instanceof Error ? `${error.name}: ${error.message}` : String(error)).slice(0, 2000)

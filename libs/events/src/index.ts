@@ -10,6 +10,8 @@ export {
 export * from './outbox.ts'
 export * from './partitioner.ts'
 export * from './port.ts'
+export * from './postgres/admin.ts'
+export { openPostgresLog, type PostgresLogConfig } from './postgres/log.ts'
 export * from './relay.ts'
 export * from './retry.ts'
 export * from './tail.ts'

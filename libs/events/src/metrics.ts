@@ -44,8 +44,18 @@ export function eventMetrics(registry: Registry): EventMetrics {
       labelNames: ['service', 'topic'],
       registers,
     }),
-    consumed: new Counter({ name: 'bitka_consumer_records_total', help: 'Records applied', labelNames: labels, registers }),
-    retries: new Counter({ name: 'bitka_consumer_retries_total', help: 'Failed attempts', labelNames: labels, registers }),
+    consumed: new Counter({
+      name: 'bitka_consumer_records_total',
+      help: 'Records applied',
+      labelNames: labels,
+      registers,
+    }),
+    retries: new Counter({
+      name: 'bitka_consumer_retries_total',
+      help: 'Failed attempts',
+      labelNames: labels,
+      registers,
+    }),
     parked: new Counter({ name: 'bitka_dead_letters_total', help: 'Records parked', labelNames: labels, registers }),
     stopped: new Gauge({
       name: 'bitka_consumer_stopped',

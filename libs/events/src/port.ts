@@ -59,7 +59,11 @@ export type EventLog = {
    * @throws FencedError a newer owner holds the partition
    * @throws ForbiddenTopicError not a producer of the topic
    */
-  append(topic: string, records: (LogRecord & { partition?: number })[], options?: { fence?: Fence }): Promise<AppendedAt[]>
+  append(
+    topic: string,
+    records: (LogRecord & { partition?: number })[],
+    options?: { fence?: Fence },
+  ): Promise<AppendedAt[]>
   read(topic: string, partition: number, fromOffset: bigint, options?: ReadOptions): Promise<ReadResult>
   /** Per partition: the offset from which only newer records are read ("the end"). */
   latestOffsets(topic: string): Promise<bigint[]>

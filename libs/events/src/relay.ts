@@ -3,6 +3,7 @@ import type { Db, Queryable } from '@bitka/store'
 import type { PoolClient } from 'pg'
 import type { Registry } from 'prom-client'
 import { type EventMetrics, eventMetrics } from './metrics.ts'
+import { oneAtATime } from './one-at-a-time.ts'
 import { onOutboxCommit } from './outbox.ts'
 import type { EventLog, LogRecord } from './port.ts'
 import { backoffMs, pause } from './retry.ts'
@@ -190,12 +191,16 @@ class OutboxRelay implements Relay {
       oldest.set(topic, performance.now() - Math.max(...group.map((row) => Number(row.age_ms))))
     }
     this.oldest = oldest
-    const sent = await Promise.all([...byTopic].map(([topic, group]) => this.sendTopic(client, topic, group)))
-    return rows.length === batch && sent.some(Boolean)
+    const inTurn = oneAtATime()
+    const mark = (ids: string[]) => inTurn(() => this.mark(client, ids))
+    // All of them, before another round may send the same rows again.
+    const sent = await Promise.allSettled([...byTopic].map(([topic, group]) => this.sendTopic(topic, group, mark)))
+    for (const outcome of sent) if (outcome.status === 'rejected') throw outcome.reason
+    return rows.length === batch && sent.some((outcome) => outcome.status === 'fulfilled' && outcome.value)
   }
 
   /** Answers whether the topic's rows are in the log and marked. Only a failed mark rejects: it loses the connection. */
-  private async sendTopic(client: PoolClient, topic: string, rows: Row[]): Promise<boolean> {
+  private async sendTopic(topic: string, rows: Row[], mark: (ids: string[]) => Promise<void>): Promise<boolean> {
     const { log, service, logger } = this.options
     try {
       await log.append(
@@ -211,13 +216,15 @@ class OutboxRelay implements Relay {
       return false
     }
     crashPoint('relay.after-append', service)
-    await client.query('update outbox set sent_at = clock_timestamp() where id = any ($1::bigint[])', [
-      rows.map(({ id }) => id),
-    ])
+    await mark(rows.map(({ id }) => id))
     crashPoint('relay.after-mark', service)
     this.oldest.delete(topic)
     this.metrics?.outboxSent.inc({ service, topic }, rows.length)
     return true
+  }
+
+  private async mark(client: PoolClient, ids: string[]): Promise<void> {
+    await client.query('update outbox set sent_at = clock_timestamp() where id = any ($1::bigint[])', [ids])
   }
 }
 

@@ -1,4 +1,5 @@
 import { DomainError } from '@bitka/kernel'
+import { asDomainError } from '@bitka/store'
 
 /** Exponential backoff with full jitter: a random wait between 0 and min(maxMs, baseMs × 2^(attempt − 1)). */
 export type RetryPolicy = {
@@ -32,27 +33,8 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   })
 }
 
-const NETWORK_CODES = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'EPIPE',
-  'ETIMEDOUT',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-])
-// 57P01–03: the server stops or starts; 53300: too many connections; 40001, 40P01: lost a race, the next try may win it.
-const SQL_STATES = new Set(['57P01', '57P02', '57P03', '53300', '40001', '40P01'])
-// What `pg` says without a code when a connection breaks or none is to be had.
-const LOST_CONNECTION = /connection terminated|client has encountered a connection error|timeout exceeded when trying to connect/i
-
 /** True for failures of the surroundings (connection, restart, lost race): try again for ever, the record is not to blame. */
 export function isTransient(error: unknown): boolean {
-  if (error instanceof DomainError) return error.kind === 'unavailable' || error.kind === 'deadline_exceeded'
-  if (!(error instanceof Error)) return false
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
-  if (NETWORK_CODES.has(code) || SQL_STATES.has(code) || /^08[0-9A-Z]{3}$/.test(code)) return true
-  if (LOST_CONNECTION.test(error.message)) return true
-  return error.cause !== undefined && isTransient(error.cause)
+  const known = asDomainError(error)
+  return known instanceof DomainError && (known.kind === 'unavailable' || known.kind === 'deadline_exceeded')
 }

@@ -1,4 +1,4 @@
-import { type Logger, assert } from '@bitka/kernel'
+import { assert, type Logger } from '@bitka/kernel'
 import type { EventLog, StoredRecord } from './port.ts'
 import { backoffMs, defaultRetry, pause } from './retry.ts'
 
@@ -33,7 +33,14 @@ export async function tail(log: EventLog, topic: string, options: TailOptions): 
   }
 }
 
-function follow(log: EventLog, topic: string, partition: number, end: bigint, options: TailOptions, signal: AbortSignal) {
+function follow(
+  log: EventLog,
+  topic: string,
+  partition: number,
+  end: bigint,
+  options: TailOptions,
+  signal: AbortSignal,
+) {
   let reached: () => void = () => {}
   const caughtUp = new Promise<void>((resolve) => {
     reached = resolve
@@ -64,7 +71,12 @@ function follow(log: EventLog, topic: string, partition: number, end: bigint, op
 }
 
 /** The last up to `count` records of a partition, oldest first. For comparing a producer's own books with the log. */
-export async function readLast(log: EventLog, topic: string, partition: number, count: number): Promise<StoredRecord[]> {
+export async function readLast(
+  log: EventLog,
+  topic: string,
+  partition: number,
+  count: number,
+): Promise<StoredRecord[]> {
   const ends = await log.latestOffsets(topic)
   const end = ends[partition]
   assert(end !== undefined, `${topic} has no partition ${partition}`)
