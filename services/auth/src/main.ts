@@ -1,0 +1,4 @@
+import { runMain } from '@bitka/service'
+import { startAuth } from './service.ts'
+
+runMain(startAuth)
