@@ -41,7 +41,9 @@ const ALSO_READ = ['BITKA_CRASH_POINT']
 
 /** @throws ConfigError naming the variable */
 export function readConfig(env: Readonly<Record<string, string | undefined>>): EmbeddedConfig {
-  const own = Object.fromEntries(Object.entries(env).filter(([name]) => !ALSO_READ.some((also) => name.startsWith(also))))
+  const own = Object.fromEntries(
+    Object.entries(env).filter(([name]) => !ALSO_READ.some((also) => name.startsWith(also))),
+  )
   const { BITKA_DATA_DIR, ...rest } = loadConfig(embeddedSchema, own, { prefix: 'BITKA_' })
   if (rest.BITKA_PROFILE !== 'demo' && rest.BITKA_RATE_LIMIT_SCALE === 0) {
     throw new ConfigError('bad configuration: BITKA_RATE_LIMIT_SCALE: 0 is for profile demo only')

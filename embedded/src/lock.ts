@@ -7,7 +7,9 @@ export function lockDataDir(dataDir: string): () => void {
   if (existsSync(file)) {
     const pid = Number.parseInt(readFileSync(file, 'utf8'), 10)
     if (Number.isInteger(pid) && pid !== process.pid && isExchange(pid)) {
-      throw new Error(`an exchange is already running here (process ${pid}); stop it first or choose another BITKA_DATA_DIR`)
+      throw new Error(
+        `an exchange is already running here (process ${pid}); stop it first or choose another BITKA_DATA_DIR`,
+      )
     }
   }
   writeFileSync(file, `${process.pid}\n`)

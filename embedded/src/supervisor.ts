@@ -106,7 +106,8 @@ class Child {
       detached: true,
     })
     this.process = child
-    if (child.pid !== undefined) appendFileSync(join(this.folder, 'processes'), `${child.pid} ${file}\n`, { mode: 0o600 })
+    if (child.pid !== undefined)
+      appendFileSync(join(this.folder, 'processes'), `${child.pid} ${file}\n`, { mode: 0o600 })
     this.ended = new Promise((resolve) => {
       child.once('exit', (code, signal) => {
         this.process = undefined

@@ -1,0 +1,1 @@
+export { type MailSink, type MailSinkOptions, type RecordedMail, startMailSink } from './sink.ts'
