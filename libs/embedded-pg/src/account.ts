@@ -14,7 +14,9 @@ export async function accountFor(dataDir: string): Promise<Account | undefined> 
   const existing = await stat(dataDir).catch(() => undefined)
   if (uid !== 0) {
     if (existing && existing.uid !== uid) {
-      throw new Error(`${dataDir} belongs to uid ${existing.uid}, not to you (uid ${uid}): run as that account or chown it`)
+      throw new Error(
+        `${dataDir} belongs to uid ${existing.uid}, not to you (uid ${uid}): run as that account or chown it`,
+      )
     }
     return undefined
   }

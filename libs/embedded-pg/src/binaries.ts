@@ -13,8 +13,11 @@ export function findBinaries(): Binaries {
     const bin = join(dirname(entry), '..', 'native', 'bin')
     return { initdb: join(bin, 'initdb'), postgres: join(bin, 'postgres') }
   } catch (error) {
-    throw new Error(`no embedded PostgreSQL is installed for ${platform}: run npm install, or use a PostgreSQL of your own`, {
-      cause: error,
-    })
+    throw new Error(
+      `no embedded PostgreSQL is installed for ${platform}: run npm install, or use a PostgreSQL of your own`,
+      {
+        cause: error,
+      },
+    )
   }
 }

@@ -22,7 +22,8 @@ export async function ensurePassword(dataDir: string): Promise<string> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
   }
-  if (await exists(join(dataDir, 'PG_VERSION'))) throw new Error(`${path} is gone: without it the data cannot be opened`)
+  if (await exists(join(dataDir, 'PG_VERSION')))
+    throw new Error(`${path} is gone: without it the data cannot be opened`)
   const password = randomBytes(24).toString('hex')
   await writeFile(path, `${password}\n`, { mode: 0o600, flag: 'wx' })
   return password

@@ -25,13 +25,19 @@ async function look(pid: number, what: 'stat' | 'command'): Promise<string> {
     return line.slice(line.lastIndexOf(')') + 2)
   } catch {
     // No /proc: macOS.
-    const { stdout } = await promisify(execFile)('ps', ['-o', `${what}=`, '-p', String(pid)]).catch(() => ({ stdout: '' }))
+    const { stdout } = await promisify(execFile)('ps', ['-o', `${what}=`, '-p', String(pid)]).catch(() => ({
+      stdout: '',
+    }))
     return stdout.trim()
   }
 }
 
 /** Polls until the condition holds; answers whether it did in time. */
-export async function until(condition: () => boolean | Promise<boolean>, timeoutMs: number, intervalMs = 25): Promise<boolean> {
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  timeoutMs: number,
+  intervalMs = 25,
+): Promise<boolean> {
   const deadline = performance.now() + timeoutMs
   for (;;) {
     if (await condition()) return true

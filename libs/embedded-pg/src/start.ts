@@ -61,7 +61,9 @@ export async function startPostgres(options: StartOptions): Promise<EmbeddedPost
   const running = await adopt(server)
   if (running) {
     if (options.port && options.port !== running.port) {
-      throw new Error(`PostgreSQL (pid ${running.pid}) already runs on port ${running.port}, not ${options.port}: stop it first`)
+      throw new Error(
+        `PostgreSQL (pid ${running.pid}) already runs on port ${running.port}, not ${options.port}: stop it first`,
+      )
     }
     log.info({ port: running.port, pid: running.pid }, 'PostgreSQL adopted')
     return handle(server, running.port, running.pid)
@@ -88,16 +90,22 @@ async function adopt(server: Server): Promise<{ port: number; pid: number } | un
       await disarmLockFile(server.dataDir)
       return undefined
     }
-    if (performance.now() > deadline) throw new Error(`PostgreSQL (pid ${lock.pid}) runs on this data but does not answer`)
+    if (performance.now() > deadline)
+      throw new Error(`PostgreSQL (pid ${lock.pid}) runs on this data but does not answer`)
     await sleep(50)
   }
 }
 
-const adminUrl = ({ password }: Server, port: number): string => `postgres://${ADMIN}:${password}@127.0.0.1:${port}/postgres`
+const adminUrl = ({ password }: Server, port: number): string =>
+  `postgres://${ADMIN}:${password}@127.0.0.1:${port}/postgres`
 
 /** True when our server answers a query on that port: another one there has other data or another password. */
 async function answers(server: Server, port: number): Promise<boolean> {
-  const client = new pg.Client({ connectionString: adminUrl(server, port), connectionTimeoutMillis: 2_000, query_timeout: 2_000 })
+  const client = new pg.Client({
+    connectionString: adminUrl(server, port),
+    connectionTimeoutMillis: 2_000,
+    query_timeout: 2_000,
+  })
   client.on('error', () => undefined)
   try {
     await client.connect()
@@ -143,12 +151,19 @@ async function launch(options: Launch): Promise<Child> {
     if (await ready(options, child)) return child
     const said = (await readFile(`${options.dataDir}.log`)).subarray(logOffset).toString().trim()
     const isTemporary = /still in use|lock file "postmaster.pid" already exists/.test(said)
-    if (!isTemporary || performance.now() > deadline) throw new Error(`PostgreSQL did not start: ${said || 'it said nothing'}`)
+    if (!isTemporary || performance.now() > deadline)
+      throw new Error(`PostgreSQL did not start: ${said || 'it said nothing'}`)
     await sleep(100)
   }
 }
 
-async function spawnServer({ dataDir, port, binaries, account, settings }: Launch): Promise<{ child: Child; logOffset: number }> {
+async function spawnServer({
+  dataDir,
+  port,
+  binaries,
+  account,
+  settings,
+}: Launch): Promise<{ child: Child; logOffset: number }> {
   const path = `${dataDir}.log`
   const size = await stat(path).then(
     (file) => file.size,

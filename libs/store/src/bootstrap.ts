@@ -22,7 +22,11 @@ export type BootstrapOptions = {
  * repeat; a changed password is set.
  */
 export async function bootstrapDatabase({ adminUrl, services }: BootstrapOptions): Promise<void> {
-  const client = new pg.Client({ connectionString: adminUrl, application_name: 'bootstrap', connectionTimeoutMillis: 10_000 })
+  const client = new pg.Client({
+    connectionString: adminUrl,
+    application_name: 'bootstrap',
+    connectionTimeoutMillis: 10_000,
+  })
   client.on('error', () => undefined)
   try {
     await client.connect()

@@ -108,7 +108,8 @@ async function runTransaction<T>(
     await end()
     const { command } = await client.query('commit')
     // PostgreSQL answers COMMIT of a failed transaction with ROLLBACK and no error: `fn` hid a failure.
-    if (command !== 'COMMIT') throw new Error('the transaction had failed and was rolled back, yet its function did not throw')
+    if (command !== 'COMMIT')
+      throw new Error('the transaction had failed and was rolled back, yet its function did not throw')
     for (const callback of state.afterCommit) runCallback(callback, log)
     if ('refusal' in outcome) throw new Decided(outcome.refusal)
     return outcome.value
@@ -151,7 +152,9 @@ function openTx(client: pg.PoolClient, state: TxState): { tx: Tx; end: () => Pro
   const query: Queryable['query'] = <R extends pg.QueryResultRow>(sql: string | pg.QueryConfig, params?: unknown[]) => {
     if (ended) return Promise.reject(new Error('this transaction has ended; was a query not awaited?'))
     const config = typeof sql === 'string' ? { text: sql } : sql
-    const result = tail.then(() => client.query<R>(config, params)).catch((error: unknown) => Promise.reject(asDomainError(error)))
+    const result = tail
+      .then(() => client.query<R>(config, params))
+      .catch((error: unknown) => Promise.reject(asDomainError(error)))
     tail = result.catch(() => undefined)
     return result
   }

@@ -28,7 +28,9 @@ type Refusal = { kind: ErrorKind; message: string; details: ErrorDetails }
 export const jsonCodec = <T>(): Codec<T> => ({
   encode: (value) =>
     Buffer.from(
-      JSON.stringify(value ?? null, (_, item: unknown) => (typeof item === 'bigint' ? { $bigint: item.toString() } : item)),
+      JSON.stringify(value ?? null, (_, item: unknown) =>
+        typeof item === 'bigint' ? { $bigint: item.toString() } : item,
+      ),
     ),
   decode: (bytes) =>
     JSON.parse(Buffer.from(bytes).toString('utf8'), (_, item: unknown) =>
@@ -110,7 +112,10 @@ async function replay<T>(tx: Tx, key: IdempotencyKey, codec: Codec<T>): Promise<
 }
 
 /** Deletes answers that have expired, at most `limit` (1,000); answers how many. Call it again while it answers `limit`. */
-export async function purgeIdempotency(db: Pick<Db, 'query'>, options: { now?: Date; limit?: number } = {}): Promise<number> {
+export async function purgeIdempotency(
+  db: Pick<Db, 'query'>,
+  options: { now?: Date; limit?: number } = {},
+): Promise<number> {
   const { rowCount } = await db.query(
     `delete from idempotency where ctid = any(array(
        select ctid from idempotency where expires_at <= $1 order by expires_at limit $2 for update skip locked))`,

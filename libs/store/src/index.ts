@@ -1,4 +1,4 @@
-export { bootstrapDatabase, type BootstrapOptions, type ServiceDbSpec } from './bootstrap.ts'
+export { type BootstrapOptions, bootstrapDatabase, type ServiceDbSpec } from './bootstrap.ts'
 export { createDatabase, databaseUrl, dropDatabase } from './databases.ts'
 export { type Db, type DbConfig, type OpenDbOptions, openDb } from './db.ts'
 export { asDomainError, breaks, rootCause } from './errors.ts'

@@ -61,7 +61,8 @@ async function readMigrations(folder: string): Promise<Migration[]> {
     files.map(async (file) => {
       const number = /^([0-9]{4})_[a-z0-9_]+\.sql$/.exec(file)?.[1]
       if (number === undefined) throw new Error(`migration ${file}: the name must be NNNN_name.sql`)
-      if (files.filter((other) => other.startsWith(number)).length > 1) throw new Error(`migration number ${number} is used twice`)
+      if (files.filter((other) => other.startsWith(number)).length > 1)
+        throw new Error(`migration number ${number} is used twice`)
       // A checkout with other line ends is the same migration.
       const sql = (await readFile(join(folder, file), 'utf8')).replaceAll('\r\n', '\n')
       return { number: Number(number), file, sql, checksum: createHash('sha256').update(sql).digest('hex') }
@@ -82,7 +83,9 @@ async function pendingOf(client: pg.Client, schema: string, migrations: Migratio
       throw new Error(`migration ${schema}/${migration.file} was edited after it had landed; write a new one instead`)
     }
     if (!row && migration.number < newestLanded) {
-      throw new Error(`migration ${schema}/${migration.file} is numbered below ${newestLanded}, which has landed; renumber it`)
+      throw new Error(
+        `migration ${schema}/${migration.file} is numbered below ${newestLanded}, which has landed; renumber it`,
+      )
     }
   }
   const numbers = new Set(migrations.map(({ number }) => number))

@@ -1,5 +1,5 @@
 import { DrizzleQueryError } from 'drizzle-orm'
-import { NodePgDatabase, type NodePgQueryResultHKT, NodePgSession } from 'drizzle-orm/node-postgres'
+import { NodePgDatabase, NodePgSession } from 'drizzle-orm/node-postgres'
 import { PgDialect, type PgPreparedQuery, type PreparedQueryConfig } from 'drizzle-orm/pg-core'
 import type pg from 'pg'
 import { asDomainError } from './errors.ts'
@@ -51,5 +51,3 @@ export function ormOver(target: Queryable): NodePgDatabase {
   const session = new SafeSession(client as unknown as pg.PoolClient, dialect, undefined)
   return new NodePgDatabase(dialect, session as never, undefined)
 }
-
-export type { NodePgQueryResultHKT }

@@ -51,7 +51,11 @@ export function decodeCursor<T>(cursor: string, parse: (key: unknown) => T): T {
 }
 
 /** Cuts a keyset page out of up to perPage + 1 rows: the row too many only says that a next page exists. */
-export function cutPage<R>(rows: R[], perPage: number, keyOf: (last: R) => unknown): { items: R[]; nextCursor?: string } {
+export function cutPage<R>(
+  rows: R[],
+  perPage: number,
+  keyOf: (last: R) => unknown,
+): { items: R[]; nextCursor?: string } {
   if (rows.length <= perPage) return { items: rows }
   const items = rows.slice(0, perPage)
   const last = items.at(-1)

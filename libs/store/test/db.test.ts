@@ -1,5 +1,5 @@
 import { DomainError } from '@bitka/kernel'
-import { testDatabase, type TestDatabase, waitFor } from '@bitka/testkit'
+import { type TestDatabase, testDatabase, waitFor } from '@bitka/testkit'
 import { sql } from 'drizzle-orm'
 import { bigint, numeric, pgTable, text, timestamp } from 'drizzle-orm/pg-core'
 import { Registry } from 'prom-client'
@@ -45,7 +45,8 @@ const ids = async () => (await db.query<{ id: bigint }>('select id from items or
 
 describe('types', () => {
   it('reads money exactly, int8 as bigint, times as Date, arrays alike', async () => {
-    const { rows } = await db.query(`select 9007199254740993::int8 as big, 99999999999999999999999999999999999999::numeric as money,
+    const { rows } =
+      await db.query(`select 9007199254740993::int8 as big, 99999999999999999999999999999999999999::numeric as money,
       timestamptz '2026-01-02 03:04:05+00' as time, date '2026-01-02' as day, array[1::int8, null] as bigs,
       array[0.10::numeric] as moneys, count(*) as count from items`)
     expect(rows[0]).toEqual({
@@ -121,7 +122,9 @@ describe('transactions', () => {
   })
 
   it('refuse to hide a failed statement', async () => {
-    await expect(db.transaction((tx) => tx.query('select 1/0').catch(() => 'hidden'))).rejects.toThrow('was rolled back')
+    await expect(db.transaction((tx) => tx.query('select 1/0').catch(() => 'hidden'))).rejects.toThrow(
+      'was rolled back',
+    )
   })
 
   it('cannot be used after their end', async () => {
@@ -134,7 +137,12 @@ describe('transactions', () => {
 
   it('take isolation and read only', async () => {
     const modes = db.transaction(
-      async (tx) => (await tx.query(`select current_setting('transaction_isolation') as i, current_setting('transaction_read_only') as r`)).rows,
+      async (tx) =>
+        (
+          await tx.query(
+            `select current_setting('transaction_isolation') as i, current_setting('transaction_read_only') as r`,
+          )
+        ).rows,
       { isolation: 'serializable', readOnly: true },
     )
     expect(await modes).toEqual([{ i: 'serializable', r: 'on' }])
@@ -161,8 +169,13 @@ describe('errors', () => {
   it('tell a broken constraint by its name, also through drizzle', async () => {
     await add(db, 1n, 'a')
     const unique = await add(db, 2n, 'a').catch((error: unknown) => error)
-    const drizzled = await db.orm.insert(items).values({ id: 2n, name: 'a' }).catch((error: unknown) => error)
-    const check = await db.query('insert into items (id, name, amount) values (3, $1, -1)', ['c']).catch((error: unknown) => error)
+    const drizzled = await db.orm
+      .insert(items)
+      .values({ id: 2n, name: 'a' })
+      .catch((error: unknown) => error)
+    const check = await db
+      .query('insert into items (id, name, amount) values (3, $1, -1)', ['c'])
+      .catch((error: unknown) => error)
     expect([unique, drizzled, check].map((error) => breaks(error, 'items_name_key'))).toEqual([true, true, false])
     expect(breaks(check, 'items_amount_check')).toBe(true)
     expect(breaks(new DomainError('conflict', 'x', {}, { cause: unique }), 'items_name_key')).toBe(true)
@@ -216,9 +229,10 @@ describe('errors', () => {
     expect(await kindOf(lost)).toBe('unavailable')
     expect(await db.transaction(async (tx) => (await tx.query('select 1 as one')).rows)).toEqual([{ one: 1 }])
     // Idle ones too: the pool drops them and connects anew.
-    await admin.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()', [
-      database.name,
-    ])
+    await admin.query(
+      'select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()',
+      [database.name],
+    )
     await waitFor(() => db.query('select 1').then(() => true))
     await admin.close()
   })

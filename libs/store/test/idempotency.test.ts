@@ -1,8 +1,17 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DomainError, type ErrorKind, silentLogger } from '@bitka/kernel'
-import { tempDir, testDatabase, type TestDatabase, waitFor } from '@bitka/testkit'
-import { type Db, type IdempotencyKey, idempotent, migrate, openDb, purgeIdempotency, requestHash, type Tx } from '../src/index.ts'
+import { type TestDatabase, tempDir, testDatabase, waitFor } from '@bitka/testkit'
+import {
+  type Db,
+  type IdempotencyKey,
+  idempotent,
+  migrate,
+  openDb,
+  purgeIdempotency,
+  requestHash,
+  type Tx,
+} from '../src/index.ts'
 
 let database: TestDatabase
 let db: Db
@@ -15,7 +24,10 @@ beforeAll(async () => {
   // The SQL that the README tells services to copy is the SQL under test.
   const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8')
   const tableSql = /```sql\n([\s\S]*?)```/.exec(readme)?.[1] ?? ''
-  await writeFile(join(folder, '0001_init.sql'), `${tableSql}; create table effects (id text); grant select, insert on effects to :app_role;`)
+  await writeFile(
+    join(folder, '0001_init.sql'),
+    `${tableSql}; create table effects (id text); grant select, insert on effects to :app_role;`,
+  )
   await migrate({ ownerUrl, schema, folder, appRole, log: silentLogger })
   db = openDb({ url: appUrl, schema })
 })
@@ -24,11 +36,13 @@ afterAll(async () => {
   await database.drop()
 })
 
-let count = 0
+const keys = (function* () {
+  for (let n = 1; ; n += 1) yield `key-${n}`
+})()
 const freshKey = (change: Partial<IdempotencyKey> = {}): IdempotencyKey => ({
   scope: 'order.v1.CreateOrder',
   userId: 'alice',
-  key: `key-${(count += 1)}`,
+  key: keys.next().value,
   requestHash: requestHash('a request'),
   ttlMs: null,
   ...change,
@@ -58,35 +72,45 @@ it('answers a repeat with the first answer and does nothing', async () => {
 it('refuses the same key for another request, and keeps users and scopes apart', async () => {
   const key = freshKey()
   await once(key, () => 'first')
-  await expect(once({ ...key, requestHash: requestHash('another') }, () => 'x')).rejects.toMatchObject({ kind: 'conflict' })
+  await expect(once({ ...key, requestHash: requestHash('another') }, () => 'x')).rejects.toMatchObject({
+    kind: 'conflict',
+  })
   expect(await once({ ...key, userId: 'bob' }, () => 'of bob')).toBe('of bob')
   expect(await once({ ...key, scope: 'order.v1.CancelOrder' }, () => 'of cancel')).toBe('of cancel')
 })
 
-it.each<ErrorKind>(['conflict', 'insufficient_funds', 'not_found'])('remembers the refusal %s and undoes its writes', async (kind) => {
-  const key = freshKey()
-  const woken: string[] = []
-  const attempt = () =>
-    once(key, (tx) => {
-      tx.afterCommit(() => woken.push('woken'))
-      return refuse(kind)()
-    })
-  const refusal = { kind, message: `refused: ${kind}`, details: { field: 'why' } }
-  await expect(attempt()).rejects.toMatchObject(refusal)
-  await expect(once(key, () => 'would work now')).rejects.toMatchObject(refusal)
-  expect(await effects(key.key)).toBe(0)
-  expect(woken).toEqual([])
-})
-
-it.each<ErrorKind>(['invalid', 'unauthenticated', 'forbidden', 'rate_limited', 'unavailable', 'deadline_exceeded', 'internal'])(
-  'forgets what never began: %s',
+it.each<ErrorKind>(['conflict', 'insufficient_funds', 'not_found'])(
+  'remembers the refusal %s and undoes its writes',
   async (kind) => {
     const key = freshKey()
-    await expect(once(key, refuse(kind))).rejects.toMatchObject({ kind })
+    const woken: string[] = []
+    const attempt = () =>
+      once(key, (tx) => {
+        tx.afterCommit(() => woken.push('woken'))
+        return refuse(kind)()
+      })
+    const refusal = { kind, message: `refused: ${kind}`, details: { field: 'why' } }
+    await expect(attempt()).rejects.toMatchObject(refusal)
+    await expect(once(key, () => 'would work now')).rejects.toMatchObject(refusal)
     expect(await effects(key.key)).toBe(0)
-    expect(await once(key, () => 'now')).toBe('now')
+    expect(woken).toEqual([])
   },
 )
+
+it.each<ErrorKind>([
+  'invalid',
+  'unauthenticated',
+  'forbidden',
+  'rate_limited',
+  'unavailable',
+  'deadline_exceeded',
+  'internal',
+])('forgets what never began: %s', async (kind) => {
+  const key = freshKey()
+  await expect(once(key, refuse(kind))).rejects.toMatchObject({ kind })
+  expect(await effects(key.key)).toBe(0)
+  expect(await once(key, () => 'now')).toBe('now')
+})
 
 it('forgets a run that failed by a bug, also a broken statement', async () => {
   const key = freshKey()

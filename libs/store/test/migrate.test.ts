@@ -1,8 +1,8 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { silentLogger } from '@bitka/kernel'
-import { storePermissionSuite, tempDir, testDatabase, type TestDatabase } from '@bitka/testkit'
-import { bootstrapDatabase, databaseUrl, type Db, migrate, openDb } from '../src/index.ts'
+import { storePermissionSuite, type TestDatabase, tempDir, testDatabase } from '@bitka/testkit'
+import { bootstrapDatabase, type Db, databaseUrl, migrate, openDb } from '../src/index.ts'
 
 let database: TestDatabase
 let folder: string
@@ -61,11 +61,31 @@ describe('migrate', () => {
   })
 
   it.each([
-    ['an edited file', () => file('0001_init.sql', `${FIRST} -- edited`), () => file('0001_init.sql', FIRST), 'was edited'],
-    ['a number used twice', () => file('0002_other.sql', ''), () => rm(join(folder, 'ledger/0002_other.sql')), 'used twice'],
+    [
+      'an edited file',
+      () => file('0001_init.sql', `${FIRST} -- edited`),
+      () => file('0001_init.sql', FIRST),
+      'was edited',
+    ],
+    [
+      'a number used twice',
+      () => file('0002_other.sql', ''),
+      () => rm(join(folder, 'ledger/0002_other.sql')),
+      'used twice',
+    ],
     ['a name without a number', () => file('init.sql', ''), () => rm(join(folder, 'ledger/init.sql')), 'NNNN_name.sql'],
-    ['a number below a landed one', () => file('0000_early.sql', ''), () => rm(join(folder, 'ledger/0000_early.sql')), 'renumber'],
-    ['a landed file that is gone', () => rm(join(folder, 'ledger/0001_init.sql')), () => file('0001_init.sql', FIRST), 'gone'],
+    [
+      'a number below a landed one',
+      () => file('0000_early.sql', ''),
+      () => rm(join(folder, 'ledger/0000_early.sql')),
+      'renumber',
+    ],
+    [
+      'a landed file that is gone',
+      () => rm(join(folder, 'ledger/0001_init.sql')),
+      () => file('0001_init.sql', FIRST),
+      'gone',
+    ],
   ])('refuses %s', async (_, spoil, mend, message) => {
     await spoil()
     await expect(run()).rejects.toThrow(message)

@@ -22,7 +22,9 @@ describe('parsePage', () => {
     [{ perPage: '0' }, 'per_page'],
     [{ perPage: Number.NaN }, 'per_page'],
   ])('refuses %j', (input, field) => {
-    expect(() => parsePage(input)).toThrow(expect.objectContaining({ kind: 'invalid', details: { [field]: expect.any(String) } }))
+    expect(() => parsePage(input)).toThrow(
+      expect.objectContaining({ kind: 'invalid', details: { [field]: expect.any(String) } }),
+    )
   })
 
   it('takes the limits of a list', () => {
@@ -46,9 +48,14 @@ describe('cursors', () => {
     expect(decodeCursor(encodeCursor(['2026-01-01', 'ä']), asPair)).toEqual(['2026-01-01', 'ä'])
   })
 
-  test.each(['', 'nonsense', '%%%', encodeCursor({ other: 1 }), `${encodeCursor(['a', 'b'])}=`, 'A'.repeat(2_000)])('refuses %j', (cursor) => {
-    expect(() => decodeCursor(cursor, asPair)).toThrow(expect.objectContaining({ kind: 'invalid', details: { cursor: expect.any(String) } }))
-  })
+  test.each(['', 'nonsense', '%%%', encodeCursor({ other: 1 }), `${encodeCursor(['a', 'b'])}=`, 'A'.repeat(2_000)])(
+    'refuses %j',
+    (cursor) => {
+      expect(() => decodeCursor(cursor, asPair)).toThrow(
+        expect.objectContaining({ kind: 'invalid', details: { cursor: expect.any(String) } }),
+      )
+    },
+  )
 
   it('are given while there is a next page', () => {
     const rows = [{ id: 1 }, { id: 2 }, { id: 3 }]

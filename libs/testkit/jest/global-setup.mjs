@@ -25,5 +25,8 @@ export default function setup() {
   chmodSync(folder, 0o711)
   process.env.BITKA_TEST_RUN_DIR = folder
   // A process group of its own, or Ctrl-C would end the guard before it has cleaned up.
-  globalThis.bitkaTestGuard = spawn('/bin/sh', ['-c', GUARD, 'guard', folder], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] })
+  globalThis.bitkaTestGuard = spawn('/bin/sh', ['-c', GUARD, 'guard', folder], {
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  })
 }

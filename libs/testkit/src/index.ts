@@ -1,5 +1,5 @@
 export { freePort } from './free-port.ts'
-export { type TestDatabase, testDatabase, testPostgres } from './pg.ts'
 export { type PermissionSuiteOptions, storePermissionSuite } from './permissions.ts'
+export { type TestDatabase, testDatabase, testPostgres } from './pg.ts'
 export { tempDir } from './temp-dir.ts'
 export { type WaitOptions, waitFor } from './wait.ts'

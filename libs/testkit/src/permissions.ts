@@ -1,4 +1,4 @@
-import { ownerRole, quoteName, type Queryable, rootCause, schemaName } from '@bitka/store'
+import { ownerRole, type Queryable, quoteName, rootCause, schemaName } from '@bitka/store'
 
 export type PermissionSuiteOptions = {
   service: string

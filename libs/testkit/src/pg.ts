@@ -3,7 +3,15 @@ import { mkdir, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { startPostgres } from '@bitka/embedded-pg'
 import { silentLogger } from '@bitka/kernel'
-import { appRole, bootstrapDatabase, createDatabase, databaseUrl, dropDatabase, ownerRole, schemaName } from '@bitka/store'
+import {
+  appRole,
+  bootstrapDatabase,
+  createDatabase,
+  databaseUrl,
+  dropDatabase,
+  ownerRole,
+  schemaName,
+} from '@bitka/store'
 import { runDir } from './run-dir.ts'
 import { waitFor } from './wait.ts'
 
@@ -45,7 +53,13 @@ export type TestDatabase = {
   of(service: string): TestServiceDatabase
   drop(): Promise<void>
 }
-export type TestServiceDatabase = { schema: string; ownerUrl: string; appUrl: string; ownerRole: string; appRole: string }
+export type TestServiceDatabase = {
+  schema: string
+  ownerUrl: string
+  appUrl: string
+  ownerRole: string
+  appRole: string
+}
 
 // Roles belong to the whole server and databases are made side by side: fixed passwords, or one suite would lock out another.
 const passwordOf = (role: string): string => `test-password-of-${role}`
@@ -65,7 +79,10 @@ export async function testDatabase(options: { services: readonly string[] }): Pr
   const services = Object.fromEntries(
     options.services.map((service) => {
       const [owner, app] = [ownerRole(service), appRole(service)]
-      return [service, { schema: schemaName(service), ownerUrl: url(owner), appUrl: url(app), ownerRole: owner, appRole: app }]
+      return [
+        service,
+        { schema: schemaName(service), ownerUrl: url(owner), appUrl: url(app), ownerRole: owner, appRole: app },
+      ]
     }),
   )
   return {

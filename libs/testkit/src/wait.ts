@@ -15,7 +15,10 @@ type Falsy = false | undefined | null | 0 | ''
  * Polls until the condition gives something truthy, and answers that. A condition that throws (a failed expect) is tried
  * again; the last error is the cause when time runs out.
  */
-export async function waitFor<T>(condition: () => T | Promise<T>, options: WaitOptions = {}): Promise<Exclude<T, Falsy>> {
+export async function waitFor<T>(
+  condition: () => T | Promise<T>,
+  options: WaitOptions = {},
+): Promise<Exclude<T, Falsy>> {
   const { timeoutMs = 10_000, intervalMs = 20, what = 'the condition' } = options
   const deadline = performance.now() + timeoutMs
   for (;;) {
