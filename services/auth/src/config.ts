@@ -30,7 +30,11 @@ export const authSchema = z
     /** How long a key signs before the next one does. */
     BITKA_AUTH_KEY_ROTATION_HOURS: z.coerce.number().min(1).max(8_760).default(720),
     /** argon2id memory in KiB. Stored hashes made with less are replaced at the next sign-in. */
-    BITKA_AUTH_ARGON2_MEMORY_KIB: z.coerce.number().int().min(defaultParameters.memoryKiB).default(defaultParameters.memoryKiB),
+    BITKA_AUTH_ARGON2_MEMORY_KIB: z.coerce
+      .number()
+      .int()
+      .min(defaultParameters.memoryKiB)
+      .default(defaultParameters.memoryKiB),
     /** argon2id passes. */
     BITKA_AUTH_ARGON2_PASSES: z.coerce.number().int().min(defaultParameters.passes).default(defaultParameters.passes),
     /** Passwords hashed side by side. */

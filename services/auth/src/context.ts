@@ -6,8 +6,8 @@ import { KeyVault } from './crypto/key-vault.ts'
 import { defaultParameters, PasswordHasher } from './crypto/password-hasher.ts'
 import { KeyRing } from './key-ring.ts'
 import { ensureOperators } from './operators.ts'
-import * as failures from './store/sign-in-failures.ts'
 import * as sessions from './store/sessions.ts'
+import * as failures from './store/sign-in-failures.ts'
 
 /** What auth's RPCs are built from. */
 export type AuthContext = Pick<ServiceContext<AuthConfig>, 'db' | 'clock' | 'log' | 'audit'> & {
@@ -22,7 +22,9 @@ const PURGE_MS = 10 * 60_000
 const SESSIONS_KEPT_MS = 24 * 60 * 60_000
 
 /** Opens the keys, makes the first operators, and starts the loops. */
-export async function authContext(service: ServiceContext<AuthConfig>): Promise<{ context: AuthContext; loops: Loop[] }> {
+export async function authContext(
+  service: ServiceContext<AuthConfig>,
+): Promise<{ context: AuthContext; loops: Loop[] }> {
   const { config, db, clock, log, audit, profile } = service
   const vault = new KeyVault(config.BITKA_AUTH_KEK)
   const hasher = await PasswordHasher.create(
@@ -43,7 +45,10 @@ export async function authContext(service: ServiceContext<AuthConfig>): Promise<
   const rotation = new Loop({ name: 'auth.keys', intervalMs: KEY_CHECK_MS, log }, () => keys.refresh())
   const purge = new Loop({ name: 'auth.purge', intervalMs: PURGE_MS, log }, async () => {
     const now = clock.now()
-    const [old, forgotten] = [await sessions.purge(db, new Date(now.getTime() - SESSIONS_KEPT_MS)), await failures.purge(db, now)]
+    const [old, forgotten] = [
+      await sessions.purge(db, new Date(now.getTime() - SESSIONS_KEPT_MS)),
+      await failures.purge(db, now),
+    ]
     await purgeIdempotency(db, { now })
     return old + forgotten >= 1_000
   })

@@ -1,6 +1,6 @@
 import { assert, type Clock, type Logger } from '@bitka/kernel'
 import type { Db, Tx } from '@bitka/store'
-import { type Signer } from './crypto/access-token.ts'
+import type { Signer } from './crypto/access-token.ts'
 import type { KeyVault } from './crypto/key-vault.ts'
 import { generateSigningKey, type PublicJwk, readPrivateKey } from './crypto/signing-key-pair.ts'
 import { isCurrent, isRotationDue, publicOrder } from './domain/signing-key.ts'
@@ -42,7 +42,8 @@ export class KeyRing {
   async refresh(): Promise<void> {
     const { db, clock, intervalMs } = this.options
     const keys = await signingKeys.listServed(db, clock.now())
-    if (isRotationDue(keys, intervalMs, clock.now())) await this.rotate((locked) => isRotationDue(locked, intervalMs, clock.now()))
+    if (isRotationDue(keys, intervalMs, clock.now()))
+      await this.rotate((locked) => isRotationDue(locked, intervalMs, clock.now()))
     else this.load(keys)
   }
 
@@ -74,7 +75,15 @@ export class KeyRing {
     const { publicJwk, pkcs8 } = await generateSigningKey()
     const { kid } = publicJwk
     const privateKey = vault.seal(sealedName(kid), pkcs8)
-    await signingKeys.insert(tx, { kid, publicJwk, privateKey, kekId: vault.kekId, createdAt, activatedAt, retiredAt: null })
+    await signingKeys.insert(tx, {
+      kid,
+      publicJwk,
+      privateKey,
+      kekId: vault.kekId,
+      createdAt,
+      activatedAt,
+      retiredAt: null,
+    })
   }
 
   private load(keys: signingKeys.StoredKey[]): void {

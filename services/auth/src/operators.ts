@@ -28,12 +28,19 @@ export async function ensureOperators(context: AuthContext, operators: readonly 
     // Two replicas at their first start: the later one waits, then finds the admins.
     await tx.query(`select pg_advisory_xact_lock(hashtextextended('bitka.auth.operators', 0))`)
     if (await users.hasAdmin(tx)) return 0
-    for (const [index, { email }] of operators.entries()) await insertOperator(context, tx, index, email, hashes[index] ?? '')
+    for (const [index, { email }] of operators.entries())
+      await insertOperator(context, tx, index, email, hashes[index] ?? '')
     return operators.length
   })
 }
 
-async function insertOperator({ clock, audit }: AuthContext, tx: Tx, index: number, email: string, passwordHash: string): Promise<void> {
+async function insertOperator(
+  { clock, audit }: AuthContext,
+  tx: Tx,
+  index: number,
+  email: string,
+  passwordHash: string,
+): Promise<void> {
   const id = newId()
   const username = OPERATOR_USERNAMES[index] ?? OPERATOR_USERNAMES[0]
   try {
@@ -47,7 +54,9 @@ async function insertOperator({ clock, audit }: AuthContext, tx: Tx, index: numb
     })
   } catch (error) {
     if (error instanceof DomainError && error.kind === 'conflict') {
-      throw new ConfigError('BITKA_OPERATOR_EMAIL, BITKA_OPERATOR2_EMAIL: somebody registered with this address already')
+      throw new ConfigError(
+        'BITKA_OPERATOR_EMAIL, BITKA_OPERATOR2_EMAIL: somebody registered with this address already',
+      )
     }
     throw error
   }

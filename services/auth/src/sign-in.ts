@@ -20,7 +20,10 @@ export const deviceOf = (call: CallContext): devices.Device => ({
 })
 
 /** The user of an email or username; what can be neither is nobody, and never reaches the database. */
-export async function findByIdentifier({ db }: Pick<AuthContext, 'db'>, identifier: string): Promise<users.User | undefined> {
+export async function findByIdentifier(
+  { db }: Pick<AuthContext, 'db'>,
+  identifier: string,
+): Promise<users.User | undefined> {
   if (usernameProblem(identifier) === undefined) return users.findByUsername(db, identifier)
   return users.findByEmail(db, emailProblem(identifier) === undefined ? normalizeEmail(identifier) : '')
 }
@@ -44,7 +47,9 @@ export async function beginAttempt(
   const wait = waitMs(await failures.find(db, attempt), isKnown, clock.nowMs())
   if (wait > 0) {
     const seconds = String(Math.ceil(wait / 1_000))
-    throw new DomainError('rate_limited', `Too many failed attempts. Try again in ${seconds} s.`, { retry_after: seconds })
+    throw new DomainError('rate_limited', `Too many failed attempts. Try again in ${seconds} s.`, {
+      retry_after: seconds,
+    })
   }
   return { ...attempt, lane: isKnown ? 'known' : 'stranger' }
 }

@@ -38,7 +38,9 @@ export class HashQueue {
     }
     const queue = this.waiting[lane]
     if (queue.length >= this.options.maxWaiting) {
-      return Promise.reject(new DomainError('unavailable', 'Too many people sign in at this moment. Try again shortly.'))
+      return Promise.reject(
+        new DomainError('unavailable', 'Too many people sign in at this moment. Try again shortly.'),
+      )
     }
     return new Promise((resolve) => queue.push(resolve))
   }

@@ -38,7 +38,9 @@ export class KeyVault {
     }
     const iv = sealed.subarray(0, IV_BYTES)
     const tag = sealed.subarray(sealed.length - TAG_BYTES)
-    const decipher = createDecipheriv('aes-256-gcm', this.kek, iv, { authTagLength: TAG_BYTES }).setAAD(Buffer.from(name))
+    const decipher = createDecipheriv('aes-256-gcm', this.kek, iv, { authTagLength: TAG_BYTES }).setAAD(
+      Buffer.from(name),
+    )
     decipher.setAuthTag(tag)
     return Buffer.concat([decipher.update(sealed.subarray(IV_BYTES, sealed.length - TAG_BYTES)), decipher.final()])
   }

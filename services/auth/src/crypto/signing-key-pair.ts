@@ -16,4 +16,5 @@ export async function generateSigningKey(): Promise<{ publicJwk: PublicJwk; pkcs
   return { publicJwk: { kty: 'RSA', use: 'sig', alg: 'RS256', kid, n, e }, pkcs8 }
 }
 
-export const readPrivateKey = (pkcs8: Buffer): KeyObject => createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' })
+export const readPrivateKey = (pkcs8: Buffer): KeyObject =>
+  createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' })

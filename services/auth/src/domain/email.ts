@@ -17,6 +17,9 @@ export function emailProblem(email: string): string | undefined {
   const at = normalized.lastIndexOf('@')
   const local = normalized.slice(0, Math.max(at, 0))
   const valid =
-    normalized.length <= MAX_LENGTH && local.length <= MAX_LOCAL && LOCAL.test(local) && DOMAIN.test(normalized.slice(at + 1))
+    normalized.length <= MAX_LENGTH &&
+    local.length <= MAX_LOCAL &&
+    LOCAL.test(local) &&
+    DOMAIN.test(normalized.slice(at + 1))
   return valid ? undefined : 'must be a mail address'
 }

@@ -46,6 +46,7 @@ export function passwordProblem(password: string, username?: string): string | u
   const problem = lengthProblem(normalized)
   if (problem !== undefined) return problem
   if (isCommon(normalized)) return 'is too common'
-  const holdsUsername = username !== undefined && username !== '' && normalized.toLowerCase().includes(username.toLowerCase())
+  const holdsUsername =
+    username !== undefined && username !== '' && normalized.toLowerCase().includes(username.toLowerCase())
   return holdsUsername ? 'must not contain the username' : undefined
 }

@@ -21,7 +21,12 @@ export type Holder = { id: string; roles: readonly RoleName[]; disabled: boolean
  * Refuses a change of roles that must not be. `admins` are the enabled admins, all locked.
  * @throws DomainError forbidden for one's own roles, conflict for the last admin
  */
-export function checkRoleChange(actorId: string, target: Holder, roles: readonly RoleName[], admins: readonly string[]): void {
+export function checkRoleChange(
+  actorId: string,
+  target: Holder,
+  roles: readonly RoleName[],
+  admins: readonly string[],
+): void {
   if (actorId === target.id) throw new DomainError('forbidden', 'Nobody changes their own roles.')
   if (!roles.includes('admin')) refuseWithoutAdmin(target, admins)
 }

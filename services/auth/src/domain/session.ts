@@ -10,7 +10,12 @@ export const REFRESH_TOKEN_MS = 7 * DAY
 export type EndReason = 'logout' | 'refresh_reuse' | 'password_changed' | 'roles_changed' | 'disabled'
 
 /** What a presented refresh token was found to be, under lock. */
-export type PresentedToken = { expiresAt: Date; spentAt: Date | null; sessionEndedAt: Date | null; userDisabled: boolean }
+export type PresentedToken = {
+  expiresAt: Date
+  spentAt: Date | null
+  sessionEndedAt: Date | null
+  userDisabled: boolean
+}
 
 /**
  * What to do with a refresh token. A spent one means that two parties hold the family's tokens, and nobody can tell which

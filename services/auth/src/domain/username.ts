@@ -13,4 +13,5 @@ export function usernameProblem(username: string): string | undefined {
 /** The form in which usernames are compared: without regard to case. */
 export const usernameKey = (username: string): string => username.toLowerCase()
 
-export const isReserved = (username: string): boolean => OPERATOR_USERNAMES.some((reserved) => reserved === usernameKey(username))
+export const isReserved = (username: string): boolean =>
+  OPERATOR_USERNAMES.some((reserved) => reserved === usernameKey(username))

@@ -30,7 +30,11 @@ export const userRegistered = (tx: Tx, userId: string, cause?: Cause): Promise<v
 
 export type SignedIn = { userId: string; sessionId: string; newDevice: boolean; device: Device; now: Date }
 
-export function userLoggedIn(tx: Tx, { userId, sessionId, newDevice, device, now }: SignedIn, cause: Cause): Promise<void> {
+export function userLoggedIn(
+  tx: Tx,
+  { userId, sessionId, newDevice, device, now }: SignedIn,
+  cause: Cause,
+): Promise<void> {
   const { address, userAgent } = device
   const event = { userId, sessionId, newDevice, address, userAgent, time: timestampFromDate(now) }
   return appendOutbox(tx, [record('identity.user.login', userId, UserLoggedInSchema, event, cause)])

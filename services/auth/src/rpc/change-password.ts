@@ -1,14 +1,18 @@
 import { assert, invalidField } from '@bitka/kernel'
 import { type CallContext, type MethodImpl, userOf } from '@bitka/mesh'
-import { type AuthService, ChangePasswordRequestSchema, ChangePasswordResponseSchema } from '@bitka/proto/bitka/auth/v1/auth_pb'
+import {
+  type AuthService,
+  ChangePasswordRequestSchema,
+  ChangePasswordResponseSchema,
+} from '@bitka/proto/bitka/auth/v1/auth_pb'
 import type { Tx } from '@bitka/store'
 import type { AuthContext } from '../context.ts'
 import { normalizePassword, passwordProblem } from '../domain/password.ts'
 import { refuseFields } from '../domain/registration.ts'
 import { passwordChanged, sessionsRevoked } from '../events/identity-events.ts'
 import { beginAttempt, type PasswordAttempt } from '../sign-in.ts'
-import * as failures from '../store/sign-in-failures.ts'
 import * as sessions from '../store/sessions.ts'
+import * as failures from '../store/sign-in-failures.ts'
 import * as users from '../store/users.ts'
 import { once } from './once.ts'
 
@@ -17,7 +21,8 @@ const schemas = { input: ChangePasswordRequestSchema, output: ChangePasswordResp
 const wrongPassword = () => invalidField('current_password', 'is wrong')
 
 /** Changes the caller's password and ends every other session. Guessing is slowed down as at sign-in. */
-export const changePassword = (ctx: AuthContext): MethodImpl<typeof AuthService.method.changePassword> =>
+export const changePassword =
+  (ctx: AuthContext): MethodImpl<typeof AuthService.method.changePassword> =>
   async (request, call) => {
     const { userId } = userOf(call)
     const user = await users.findById(ctx.db, userId)
@@ -76,7 +81,12 @@ async function change(
   })
 }
 
-function recordFailure({ db, clock, audit }: AuthContext, userId: string, attempt: PasswordAttempt, call: CallContext): Promise<void> {
+function recordFailure(
+  { db, clock, audit }: AuthContext,
+  userId: string,
+  attempt: PasswordAttempt,
+  call: CallContext,
+): Promise<void> {
   return db.transaction(async (tx) => {
     await failures.add(tx, attempt, clock.now())
     await audit(tx, {

@@ -1,6 +1,10 @@
 import { invalidField } from '@bitka/kernel'
 import { type MethodImpl, userOf } from '@bitka/mesh'
-import { type AuthService, DisableUserRequestSchema, DisableUserResponseSchema } from '@bitka/proto/bitka/auth/v1/auth_pb'
+import {
+  type AuthService,
+  DisableUserRequestSchema,
+  DisableUserResponseSchema,
+} from '@bitka/proto/bitka/auth/v1/auth_pb'
 import type { AuthContext } from '../context.ts'
 import { checkDisable } from '../domain/roles.ts'
 import { sessionsRevoked } from '../events/identity-events.ts'
@@ -13,7 +17,8 @@ const REASON_MAX = 200
 const schemas = { input: DisableUserRequestSchema, output: DisableUserResponseSchema }
 
 /** Refuses further sign-ins of a user and ends their sessions. */
-export const disableUser = (ctx: AuthContext): MethodImpl<typeof AuthService.method.disableUser> =>
+export const disableUser =
+  (ctx: AuthContext): MethodImpl<typeof AuthService.method.disableUser> =>
   async (request, call) => {
     const userId = userIdOf(request.userId)
     const reason = reasonOf(request.reason)

@@ -9,7 +9,8 @@ import { once } from './once.ts'
 const schemas = { input: EnableUserRequestSchema, output: EnableUserResponseSchema }
 
 /** Lets a disabled user sign in again. Sessions that ended stay ended. */
-export const enableUser = (ctx: AuthContext): MethodImpl<typeof AuthService.method.enableUser> =>
+export const enableUser =
+  (ctx: AuthContext): MethodImpl<typeof AuthService.method.enableUser> =>
   async (request, call) => {
     const userId = userIdOf(request.userId)
     if (userId === userOf(call).userId) throw new DomainError('forbidden', 'Nobody enables themselves.')

@@ -1,5 +1,4 @@
-import { DomainError, invalidField } from '@bitka/kernel'
-import { isUuid } from '@bitka/kernel'
+import { DomainError, invalidField, isUuid } from '@bitka/kernel'
 import { Role, type UserSchema } from '@bitka/proto/bitka/auth/v1/auth_pb'
 import type { MessageInitShape } from '@bufbuild/protobuf'
 import { timestampFromDate } from '@bufbuild/protobuf/wkt'

@@ -8,7 +8,8 @@ import * as users from '../store/users.ts'
 const IDS_MAX = 100
 
 /** Names and mail addresses of those of the users that exist. */
-export const getUsers = ({ db }: AuthContext): MethodImpl<typeof DirectoryService.method.getUsers> =>
+export const getUsers =
+  ({ db }: AuthContext): MethodImpl<typeof DirectoryService.method.getUsers> =>
   async ({ userIds }) => {
     if (userIds.length > IDS_MAX) throw invalidField('user_ids', `must be at most ${IDS_MAX}`)
     const found = await users.findMany(db, userIds.filter(isUuid))

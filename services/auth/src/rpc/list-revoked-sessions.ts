@@ -5,10 +5,8 @@ import type { AuthContext } from '../context.ts'
 import * as sessions from '../store/sessions.ts'
 
 /** Sessions that ended early, for a service that has no event log to learn of them. */
-export const listRevokedSessions = ({
-  db,
-  clock,
-}: AuthContext): MethodImpl<typeof DirectoryService.method.listRevokedSessions> =>
+export const listRevokedSessions =
+  ({ db, clock }: AuthContext): MethodImpl<typeof DirectoryService.method.listRevokedSessions> =>
   async () => {
     const revoked = await sessions.listRevoked(db, clock.now())
     return {

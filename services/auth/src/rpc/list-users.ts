@@ -9,7 +9,8 @@ import { decodeRole, encodeUser } from './encode.ts'
 const QUERY_MAX = 254
 
 /** Lists users for operators, newest first. */
-export const listUsers = ({ db }: AuthContext): MethodImpl<typeof AuthService.method.listUsers> =>
+export const listUsers =
+  ({ db }: AuthContext): MethodImpl<typeof AuthService.method.listUsers> =>
   async (request) => {
     const page = parsePage(request)
     const { users: found, total } = await users.list(db, {

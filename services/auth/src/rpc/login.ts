@@ -10,13 +10,14 @@ import { REFRESH_TOKEN_MS } from '../domain/session.ts'
 import { userLoggedIn } from '../events/identity-events.ts'
 import { beginAttempt, deviceOf, findByIdentifier, type PasswordAttempt, wrongCredentials } from '../sign-in.ts'
 import * as devices from '../store/devices.ts'
-import * as failures from '../store/sign-in-failures.ts'
 import * as refreshTokens from '../store/refresh-tokens.ts'
 import * as sessions from '../store/sessions.ts'
+import * as failures from '../store/sign-in-failures.ts'
 import * as users from '../store/users.ts'
 
 /** Signs in with username or email. Nobody learns from the answer, or from how long it takes, whether there is such a user. */
-export const login = (ctx: AuthContext): MethodImpl<typeof AuthService.method.login> =>
+export const login =
+  (ctx: AuthContext): MethodImpl<typeof AuthService.method.login> =>
   async ({ identifier, password }, call) => {
     const required = (text: string) => (text === '' ? 'is required' : undefined)
     refuseFields({ identifier: required(identifier), password: required(password) })
@@ -27,7 +28,9 @@ export const login = (ctx: AuthContext): MethodImpl<typeof AuthService.method.lo
       await recordFailure(ctx, user, attempt, call)
       throw wrongCredentials()
     }
-    const rehashed = ctx.hasher.isOutdated(user.passwordHash) ? await ctx.hasher.hash(password, attempt.lane) : undefined
+    const rehashed = ctx.hasher.isOutdated(user.passwordHash)
+      ? await ctx.hasher.hash(password, attempt.lane)
+      : undefined
     const opened = await ctx.db.transaction((tx) => openSession(ctx, tx, user, rehashed, attempt, call))
     if (!opened) throw wrongCredentials()
     const { refreshToken, ...facts } = opened

@@ -1,6 +1,14 @@
 import { type CallContext, userOf } from '@bitka/mesh'
 import { idempotent, type Tx } from '@bitka/store'
-import { create, type DescMessage, fromBinary, type Message, type MessageInitShape, type MessageShape, toBinary } from '@bufbuild/protobuf'
+import {
+  create,
+  type DescMessage,
+  fromBinary,
+  type Message,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary,
+} from '@bufbuild/protobuf'
 import type { AuthContext } from '../context.ts'
 
 const KEPT_MS = 24 * 60 * 60_000

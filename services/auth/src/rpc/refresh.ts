@@ -12,10 +12,13 @@ import * as refreshTokens from '../store/refresh-tokens.ts'
 import * as sessions from '../store/sessions.ts'
 
 /** Trades a refresh token for a new pair. A spent one ends its whole family, in the commit of the finding. */
-export const refresh = (ctx: AuthContext): MethodImpl<typeof AuthService.method.refresh> =>
+export const refresh =
+  (ctx: AuthContext): MethodImpl<typeof AuthService.method.refresh> =>
   async ({ refreshToken: presented }, call) => {
     refuseFields({ refresh_token: presented === '' ? 'is required' : undefined })
-    const renewed = isRefreshToken(presented) ? await ctx.db.transaction((tx) => renew(ctx, tx, presented, call)) : undefined
+    const renewed = isRefreshToken(presented)
+      ? await ctx.db.transaction((tx) => renew(ctx, tx, presented, call))
+      : undefined
     // One answer for unknown, expired, spent and ended: a thief learns nothing.
     if (!renewed) throw new DomainError('unauthenticated', 'The refresh token is not valid. Sign in again.')
     const { refreshToken, ...facts } = renewed
@@ -41,7 +44,12 @@ async function renew(ctx: AuthContext, tx: Tx, presented: string, call: CallCont
   return { userId, sessionId, roles, now, refreshToken }
 }
 
-async function endFamily({ clock, audit }: AuthContext, tx: Tx, token: refreshTokens.LockedToken, call: CallContext): Promise<void> {
+async function endFamily(
+  { clock, audit }: AuthContext,
+  tx: Tx,
+  token: refreshTokens.LockedToken,
+  call: CallContext,
+): Promise<void> {
   const { sessionId, userId } = token
   const ended = await sessions.end(tx, sessionId, clock.now(), 'refresh_reuse')
   if (ended) await sessionsRevoked(tx, [ended], call)

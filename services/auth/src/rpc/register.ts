@@ -7,7 +7,8 @@ import { userRegistered } from '../events/identity-events.ts'
 import * as users from '../store/users.ts'
 
 /** Makes a user, who may sign in at once. */
-export const register = ({ db, clock, hasher, audit }: AuthContext): MethodImpl<typeof AuthService.method.register> =>
+export const register =
+  ({ db, clock, hasher, audit }: AuthContext): MethodImpl<typeof AuthService.method.register> =>
   async (request, call) => {
     const { username, email, password } = checkRegistration(request)
     // Before hashing, which is dear, and so that every taken field is named; the constraints decide in the end.
@@ -19,7 +20,13 @@ export const register = ({ db, clock, hasher, audit }: AuthContext): MethodImpl<
       await users.insert(tx, { id: userId, username, email, passwordHash, roles: ['user'], createdAt: clock.now() })
       await userRegistered(tx, userId, call)
       const actor = { kind: 'user', id: userId } as const
-      await audit(tx, { action: 'auth.register', outcome: 'succeeded', actor, target: { type: 'user', id: userId }, ctx: call })
+      await audit(tx, {
+        action: 'auth.register',
+        outcome: 'succeeded',
+        actor,
+        target: { type: 'user', id: userId },
+        ctx: call,
+      })
     })
     return { userId }
   }

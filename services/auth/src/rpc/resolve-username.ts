@@ -6,7 +6,8 @@ import * as users from '../store/users.ts'
 import { noSuchUser } from './encode.ts'
 
 /** Finds the user of a username, for a transfer to them. Nobody can be paid who is disabled. */
-export const resolveUsername = ({ db }: AuthContext): MethodImpl<typeof DirectoryService.method.resolveUsername> =>
+export const resolveUsername =
+  ({ db }: AuthContext): MethodImpl<typeof DirectoryService.method.resolveUsername> =>
   async ({ username }) => {
     const user = usernameProblem(username) === undefined ? await users.findByUsername(db, username) : undefined
     if (!user || user.disabled) throw noSuchUser()

@@ -8,7 +8,8 @@ import * as users from '../store/users.ts'
 import { decodeRole, encodeUser, noSuchUser, userIdOf } from './encode.ts'
 
 /** Sets a user's roles. Their sessions end, so that no token with the old roles lives on. */
-export const setRoles = ({ db, clock, audit }: AuthContext): MethodImpl<typeof AuthService.method.setRoles> =>
+export const setRoles =
+  ({ db, clock, audit }: AuthContext): MethodImpl<typeof AuthService.method.setRoles> =>
   async (request, call) => {
     const userId = userIdOf(request.userId)
     const roles = normalizeRoles(request.roles.map((role) => decodeRole(role, 'roles')))

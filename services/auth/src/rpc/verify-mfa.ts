@@ -6,7 +6,8 @@ import { refuseFields } from '../domain/registration.ts'
 const methods: readonly MfaMethod[] = [MfaMethod.TOTP, MfaMethod.RECOVERY_CODE, MfaMethod.WEBAUTHN]
 
 /** Finishes a sign-in with a second factor. None can be enrolled yet, so no mfa_token is known. */
-export const verifyMfa = (): MethodImpl<typeof AuthService.method.verifyMfa> =>
+export const verifyMfa =
+  (): MethodImpl<typeof AuthService.method.verifyMfa> =>
   async ({ mfaToken, method, code, assertion }) => {
     const isPasskey = method === MfaMethod.WEBAUTHN
     const hasMethod = methods.includes(method)

@@ -17,6 +17,9 @@ export async function remember(tx: Tx, userId: string, device: Device, now: Date
 
 /** True when the user has signed in from this address before, with whatever user agent. */
 export async function isKnownAddress(db: Queryable, userId: string | undefined, address: string): Promise<boolean> {
-  const { rowCount } = await db.query('select 1 from devices where user_id = $1 and address = $2 limit 1', [userId ?? null, address])
+  const { rowCount } = await db.query('select 1 from devices where user_id = $1 and address = $2 limit 1', [
+    userId ?? null,
+    address,
+  ])
   return rowCount === 1
 }

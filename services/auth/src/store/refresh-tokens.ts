@@ -1,6 +1,6 @@
 import type { Tx } from '@bitka/store'
-import type { PresentedToken } from '../domain/session.ts'
 import type { RoleName } from '../domain/roles.ts'
+import type { PresentedToken } from '../domain/session.ts'
 
 /** A presented token with its session and user. */
 export type LockedToken = PresentedToken & { sessionId: string; userId: string; roles: RoleName[] }
@@ -28,7 +28,10 @@ export async function insert(tx: Tx, token: { hash: Buffer; sessionId: string; e
  * read in a statement of its own, after the lock: ending a session waits for it, or has been seen here.
  */
 export async function lock(tx: Tx, hash: Buffer): Promise<LockedToken | undefined> {
-  const found = await tx.query<{ session_id: string }>('select session_id from refresh_tokens where hash = $1 for update', [hash])
+  const found = await tx.query<{ session_id: string }>(
+    'select session_id from refresh_tokens where hash = $1 for update',
+    [hash],
+  )
   if (found.rows[0] === undefined) return undefined
   await tx.query('select 1 from sessions where id = $1 for no key update', [found.rows[0].session_id])
   const { rows } = await tx.query<LockedRow>(

@@ -16,7 +16,11 @@ export type EndedSession = { id: string; userId: string; tokensExpireAt: Date }
 
 type EndedRow = { id: string; user_id: string; tokens_expire_at: Date }
 
-const toEnded = (row: EndedRow): EndedSession => ({ id: row.id, userId: row.user_id, tokensExpireAt: row.tokens_expire_at })
+const toEnded = (row: EndedRow): EndedSession => ({
+  id: row.id,
+  userId: row.user_id,
+  tokensExpireAt: row.tokens_expire_at,
+})
 
 export async function insert(tx: Tx, session: NewSession): Promise<void> {
   await tx.query(
@@ -51,7 +55,13 @@ export async function end(tx: Tx, id: string, now: Date, reason: EndReason): Pro
 }
 
 /** Ends every open session of a user, but for one; answers those it ended. */
-export async function endAll(tx: Tx, userId: string, now: Date, reason: EndReason, except?: string): Promise<EndedSession[]> {
+export async function endAll(
+  tx: Tx,
+  userId: string,
+  now: Date,
+  reason: EndReason,
+  except?: string,
+): Promise<EndedSession[]> {
   const { rows } = await tx.query<EndedRow>(`${END} user_id = $1 and id is distinct from $4::uuid ${ENDED}`, [
     userId,
     now,

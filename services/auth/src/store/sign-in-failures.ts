@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Queryable, Tx } from '@bitka/store'
-import { type Failures, FAILURES_FORGOTTEN_MS } from '../domain/sign-in-delay.ts'
+import { FAILURES_FORGOTTEN_MS, type Failures } from '../domain/sign-in-delay.ts'
 
 /** What failures are counted by. */
 export type Attempt = { account: Buffer; network: string }

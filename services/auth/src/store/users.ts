@@ -117,7 +117,10 @@ export async function setDisabled(tx: Tx, id: string, disabledAt: Date | null): 
 export type UserFilter = { prefix?: string; role?: RoleName; limit: number; offset: number }
 
 /** A page of users, newest first (ids rise with time), and how many there are in all. */
-export async function list(db: Queryable, { prefix, role, limit, offset }: UserFilter): Promise<{ users: User[]; total: bigint }> {
+export async function list(
+  db: Queryable,
+  { prefix, role, limit, offset }: UserFilter,
+): Promise<{ users: User[]; total: bigint }> {
   const params: unknown[] = []
   // Only what was asked for: an "or $1 is null" would keep the planner from the indexes.
   const conditions: string[] = []

@@ -1,0 +1,4 @@
+import { runMain } from '@bitka/service'
+import { startUser } from './service.ts'
+
+runMain(startUser)
