@@ -1,0 +1,201 @@
+import { createServer as createPlainServer } from 'node:http2'
+import { connect, createServer as createTlsServer } from 'node:tls'
+import { issueForeignSvid, type Svid } from '@bitka/dev-ca'
+import { createLogger } from '@bitka/kernel'
+import { type ChannelCredentials, Client, credentials } from '@grpc/grpc-js'
+import { grpcDefinition, implement, type MeshServer, type ServicePolicy, spiffeId } from '../src/index.ts'
+import { EchoService } from './echo.ts'
+import { echoImpl, echoPolicy, Harness, refusal } from './harness.ts'
+
+let harness: Harness
+let server: MeshServer
+const lines: string[] = []
+beforeAll(async () => {
+  harness = await Harness.open()
+  server = await harness.serve({ log: createLogger('ledger', { destination: { write: (line) => lines.push(line) } }) })
+})
+afterAll(() => harness.close())
+
+const order = spiffeId('bitka.local', 'order')
+
+/** Calls Echo with hand-made credentials; answers the error, or undefined when the call was answered. */
+function callWith(channel: ChannelCredentials): Promise<{ code: number; details: string } | undefined> {
+  const client = new Client(`localhost:${server.port}`, channel)
+  const { path, requestSerialize, responseDeserialize } = grpcDefinition(EchoService).echo!
+  return new Promise((resolve) => {
+    client.makeUnaryRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      {},
+      { deadline: Date.now() + 5_000 },
+      (error) => {
+        client.close()
+        resolve(error ?? undefined)
+      },
+    )
+  })
+}
+
+/** TLS as grpc-js makes it, trusting whom the test wants and any name. */
+const tls = ({ certificatePem, privateKeyPem }: Svid, bundlePem: string): ChannelCredentials =>
+  credentials.createSsl(Buffer.from(bundlePem), Buffer.from(privateKeyPem), Buffer.from(certificatePem), {
+    checkServerIdentity: () => undefined,
+  })
+
+describe('a server answers', () => {
+  it('a listed caller', async () => {
+    const svid = await harness.ca.issue({ uris: [order] })
+    expect(await callWith(tls(svid, svid.bundlePem))).toBeUndefined()
+  })
+
+  it.each([
+    // the certificate's names                                  why it is refused
+    [[spiffeId('other.test', 'order')], 'another trust domain'],
+    [[order, spiffeId('bitka.local', 'gateway')], 'two names'],
+    [[], 'no name'],
+    [['https://bitka.local/ns/bitka/sa/order'], 'no SPIFFE ID'],
+    [['spiffe://bitka.local/ns/bitka/sa/stranger'], 'no service of ours'],
+    [['spiffe://bitka.local/ns/other/sa/order'], 'another namespace'],
+    [['spiffe://bitka.local/x, URI:spiffe://bitka.local/ns/bitka/sa/order'], 'a name within a name'],
+    [[spiffeId('bitka.local', 'audit')], 'not in the policy'],
+  ])('nobody with %j: %s', async (uris) => {
+    const svid = await harness.ca.issue({ uris })
+    expect(await callWith(tls(svid, svid.bundlePem))).toMatchObject({ code: 7 })
+  })
+
+  it('nobody whose certificate has expired', async () => {
+    const svid = await harness.ca.issue({
+      uris: [order],
+      notBeforeMs: Date.now() - 60_000,
+      notAfterMs: Date.now() - 5_000,
+    })
+    expect(await callWith(tls(svid, svid.bundlePem))).toMatchObject({ code: 14 })
+  })
+
+  it('nobody from another CA, whatever the name', async () => {
+    const { bundlePem } = await harness.ca.issue({})
+    const foreign = await issueForeignSvid('bitka.local', [order])
+    expect(await callWith(tls(foreign, bundlePem))).toMatchObject({ code: 14 })
+  })
+
+  it('nobody without a certificate', async () => {
+    const { bundlePem } = await harness.ca.issue({})
+    const bare = credentials.createSsl(Buffer.from(bundlePem), null, null, { checkServerIdentity: () => undefined })
+    expect(await callWith(bare)).toMatchObject({ code: 14 })
+  })
+
+  it('nobody in plain text', async () => {
+    expect(await callWith(credentials.createInsecure())).toMatchObject({ code: 14 })
+  })
+
+  it('nobody over TLS 1.2, whatever flags the process has', async () => {
+    const svid = await harness.ca.issue({ uris: [order] })
+    const failed = await new Promise<Error>((resolve, reject) => {
+      const socket = connect(
+        {
+          port: server.port,
+          host: 'localhost',
+          ca: svid.bundlePem,
+          cert: svid.certificatePem,
+          key: svid.privateKeyPem,
+          minVersion: 'TLSv1.2',
+          maxVersion: 'TLSv1.2',
+          checkServerIdentity: () => undefined,
+        },
+        () => reject(new Error('TLS 1.2 was accepted')),
+      )
+      socket.once('error', resolve)
+    })
+    expect(failed.message).toContain('alert protocol version')
+  })
+
+  it('and says in its log whom it refused', () => {
+    expect(lines.join('')).toContain('refused a peer by its certificate')
+    expect(lines.join('')).toContain('"caller":"spiffe://bitka.local/ns/bitka/sa/stranger","outcome":"forbidden"')
+  })
+})
+
+describe('a client refuses', () => {
+  it('a server with another name', async () => {
+    const asOrder = harness.client(server, 'order', { expect: 'audit' })
+    expect(await refusal(asOrder.echo({}, { deadlineMs: 500 }))).toMatchObject({ kind: 'unavailable' })
+  })
+
+  it('a server that speaks plain text', async () => {
+    const plain = createPlainServer().listen(0, '127.0.0.1')
+    const address = plain.address()
+    const port = typeof address === 'object' && address ? address.port : 0
+    expect(await refusal(harness.client({ port }, 'order').echo({}, { deadlineMs: 500 }))).toMatchObject({
+      kind: 'unavailable',
+    })
+    plain.close()
+  })
+
+  it('a server of TLS 1.2', async () => {
+    const { certificatePem, privateKeyPem, bundlePem } = await harness.ca.issue({
+      uris: [spiffeId('bitka.local', 'ledger')],
+    })
+    const old = createTlsServer({
+      cert: certificatePem,
+      key: privateKeyPem,
+      ca: bundlePem,
+      minVersion: 'TLSv1.2',
+      maxVersion: 'TLSv1.2',
+      ALPNProtocols: ['h2'],
+    }).listen(0, '127.0.0.1')
+    old.on('tlsClientError', () => {})
+    const address = old.address()
+    const port = typeof address === 'object' && address ? address.port : 0
+    expect(await refusal(harness.client({ port }, 'order').echo({}, { deadlineMs: 500 }))).toMatchObject({
+      kind: 'unavailable',
+    })
+    old.close()
+  })
+})
+
+describe('the policy', () => {
+  const callers = ['gateway', 'order', 'audit'] as const
+  const methods = ['echo', 'whoAmI', 'signIn', 'look', 'operate'] as const
+  // Who gets past the policy of each method. An operator's token is sent along, which helps nobody but the gateway.
+  const allowed = {
+    echo: ['order', 'gateway'],
+    whoAmI: ['gateway'],
+    signIn: ['gateway'],
+    look: ['gateway'],
+    operate: ['gateway'],
+  }
+
+  it.each(callers.flatMap((caller) => methods.map((method) => [caller, method] as const)))(
+    '%s to %s',
+    async (caller, method) => {
+      const operator = {
+        userId: 'o',
+        sessionId: 's',
+        roles: ['operator' as const],
+        expiresAtMs: Number.POSITIVE_INFINITY,
+      }
+      const guarded = await harness.serve({ verifyToken: async () => operator })
+      const call = harness.client(guarded, caller)[method]({}, { token: 't' })
+      if (allowed[method].includes(caller)) await call
+      else expect(await refusal(call)).toMatchObject({ kind: 'forbidden' })
+      await guarded.drain(0)
+    },
+  )
+
+  it('must name every method', () => {
+    const { echo: _left, ...rest } = echoPolicy
+    expect(() => implement(EchoService, echoImpl, rest as ServicePolicy<typeof EchoService>)).toThrow(
+      'echo has no policy',
+    )
+  })
+
+  it('must name no other', () => {
+    const more: ServicePolicy<typeof EchoService> = { ...echoPolicy, ...{ extra: { kind: 'anonymous' } } }
+    expect(() => implement(EchoService, echoImpl, more)).toThrow('for no method')
+  })
+
+  it('needs a token check where there are users', async () => {
+    await expect(harness.serve({ verifyToken: undefined })).rejects.toThrow('verifyToken')
+  })
+})
