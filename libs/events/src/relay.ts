@@ -174,10 +174,10 @@ class OutboxRelay implements Relay {
     const nowMs = performance.now()
     const held = [...this.blocked].filter(([, { untilMs }]) => untilMs > nowMs).map(([topic]) => topic)
     const { rows } = await client.query<Row>(
-      `select id::text, topic, partition, key, headers, value,
+      `select outbox.id::text, topic, partition, key, headers, value,
          (extract(epoch from created_at) * 1000)::bigint::text as created_ms,
          extract(epoch from clock_timestamp() - created_at) * 1000 as age_ms
-       from outbox where sent_at is null and topic <> all ($1::text[]) order by id limit $2`,
+       from outbox where sent_at is null and topic <> all ($1::text[]) order by outbox.id limit $2`,
       [held, batch],
     )
     const byTopic = new Map<string, Row[]>()
