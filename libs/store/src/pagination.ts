@@ -1,7 +1,8 @@
 import { invalidField } from '@bitka/kernel'
 
 export type Page = { page: number; perPage: number; limit: number; offset: number }
-export type Pagination = { page: number; perPage: number; total: number; totalPages: number }
+/** As bitka.common.v1.Pagination has it. */
+export type Pagination = { page: number; perPage: number; total: bigint; totalPages: number }
 
 const MAX_PAGE = 2 ** 31 - 1
 
@@ -30,7 +31,7 @@ export function parsePage(
 
 /** What a list says about its pages. `total` may be the bigint that count(*) gives. */
 export function pagination({ page, perPage }: Pick<Page, 'page' | 'perPage'>, total: number | bigint): Pagination {
-  return { page, perPage, total: Number(total), totalPages: Math.ceil(Number(total) / perPage) }
+  return { page, perPage, total: BigInt(total), totalPages: Math.ceil(Number(total) / perPage) }
 }
 
 /** An opaque cursor from the sort key of a page's last row: JSON values only, so bigint and Date as strings. */

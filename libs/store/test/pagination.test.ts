@@ -34,7 +34,7 @@ describe('parsePage', () => {
 })
 
 it('counts pages', () => {
-  expect(pagination({ page: 1, perPage: 25 }, 51n)).toEqual({ page: 1, perPage: 25, total: 51, totalPages: 3 })
+  expect(pagination({ page: 1, perPage: 25 }, 51n)).toEqual({ page: 1, perPage: 25, total: 51n, totalPages: 3 })
   expect(pagination({ page: 1, perPage: 25 }, 0).totalPages).toBe(0)
 })
 

@@ -1,0 +1,4 @@
+import { runMain } from '@bitka/service'
+import { startAudit } from './service.ts'
+
+runMain(startAudit)
