@@ -2,6 +2,8 @@
 export class HealthState {
   private readonly watchers = new Set<(serving: boolean) => void>()
 
+  private stopped = false
+
   constructor(private isServing = true) {}
 
   get serving(): boolean {
@@ -9,9 +11,15 @@ export class HealthState {
   }
 
   set(serving: boolean): void {
-    if (serving === this.isServing) return
+    if (this.stopped || serving === this.isServing) return
     this.isServing = serving
     for (const watcher of this.watchers) watcher(serving)
+  }
+
+  /** Not serving, for good: a check that still runs cannot bring a stopping server back. */
+  stop(): void {
+    this.set(false)
+    this.stopped = true
   }
 
   /** Called at each change; answers a function that ends it. */

@@ -71,6 +71,7 @@ export class ServerCall {
   private userId: string | undefined
   private logger: Logger | undefined
   private timer: NodeJS.Timeout | undefined
+  private readonly onCancelled = () => this.controller.abort()
 
   constructor(
     private readonly call: IncomingCall,
@@ -81,7 +82,7 @@ export class ServerCall {
     this.requestId = requestIdOf(call.metadata)
     this.traceparent = traceparentOf(call.metadata)
     this.deadlineMs = this.limitTime()
-    call.once('cancelled', () => this.controller.abort())
+    call.once('cancelled', this.onCancelled)
     env.active.add(this)
   }
 
@@ -153,6 +154,8 @@ export class ServerCall {
   /** Ends the call's bookkeeping: timers, metrics, and the one log line of the request. */
   end(outcome: Outcome): void {
     clearTimeout(this.timer)
+    // grpc-js also says "cancelled" when the stream of an answered call closes.
+    this.call.off('cancelled', this.onCancelled)
     this.env.active.remove(this)
     const tookMs = performance.now() - this.startedMs
     this.env.metrics.observe(this.path, outcome, tookMs)

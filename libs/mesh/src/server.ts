@@ -117,7 +117,7 @@ export function createServer(options: ServerOptions): MeshServer {
       log.info({ port, spiffe_id: identity.current().spiffeId }, 'mesh server listens')
     },
     async drain(graceMs) {
-      health.set(false)
+      health.stop()
       draining.abort()
       active.endStreams()
       const timer = setTimeout(() => {

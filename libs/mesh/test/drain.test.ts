@@ -73,6 +73,8 @@ describe('health', () => {
     await waitFor(() => seen.length === 3)
     await server.drain(5_000)
     await ended
+    server.health.set(true)
+    expect(server.health.serving).toBe(false)
     expect(seen).toEqual([Status.SERVING, Status.NOT_SERVING, Status.SERVING, Status.NOT_SERVING])
     kubelet.close()
   })

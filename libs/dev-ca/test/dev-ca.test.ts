@@ -1,0 +1,136 @@
+import { X509Certificate } from 'node:crypto'
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { ManualClock, silentLogger } from '@bitka/kernel'
+import { grpcDefinition, WorkloadIdentity } from '@bitka/mesh'
+import { SpiffeWorkloadAPI, type X509BundlesResponse } from '@bitka/proto/spiffe/workload_pb'
+import { waitFor } from '@bitka/testkit'
+import { Client, credentials, Metadata } from '@grpc/grpc-js'
+import { Authority } from '../src/authority.ts'
+import { type DevCa, type DevCaOptions, startDevCa } from '../src/index.ts'
+
+let dir: string
+const running: DevCa[] = []
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'bitka-ca-'))
+})
+afterEach(async () => {
+  for (const ca of running.splice(0)) await ca.stop()
+  await rm(dir, { recursive: true, force: true })
+})
+
+async function start(options: Partial<DevCaOptions> = {}): Promise<DevCa> {
+  const ca = await startDevCa({ dir, services: [{ name: 'order' }, { name: 'ledger' }], log: silentLogger, ...options })
+  running.push(ca)
+  return ca
+}
+
+async function withIdentity<T>(ca: DevCa, use: (identity: WorkloadIdentity) => Promise<T> | T): Promise<T> {
+  const identity = WorkloadIdentity.connect({ socketPath: ca.socketPath('order'), log: silentLogger })
+  try {
+    await identity.ready({ timeoutMs: 5_000 })
+    return await use(identity)
+  } finally {
+    identity.close()
+  }
+}
+
+/** Calls FetchX509Bundles by hand: the first answer, or the error. */
+function fetchBundles(ca: DevCa, metadata: Metadata): Promise<X509BundlesResponse | Error> {
+  const { path, requestSerialize, responseDeserialize } = grpcDefinition(SpiffeWorkloadAPI).fetchX509Bundles!
+  const client = new Client(`unix:${ca.socketPath('order')}`, credentials.createInsecure())
+  return new Promise((resolve) => {
+    const stream = client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, {}, metadata)
+    stream.on('error', resolve)
+    stream.on('data', (answer: X509BundlesResponse) => {
+      resolve(answer)
+      stream.cancel()
+      client.close()
+    })
+  })
+}
+
+const mode = async (path: string): Promise<string> => ((await stat(path)).mode & 0o777).toString(8)
+
+it('issues what the SPIFFE standard asks of an X.509-SVID', async () => {
+  const material = await withIdentity(await start({ ttlSeconds: 600 }), (identity) => identity.current())
+  const leaf = new X509Certificate(material.certificatePem)
+  expect(leaf.subjectAltName).toBe('URI:spiffe://bitka.local/ns/bitka/sa/order')
+  expect(leaf.ca).toBe(false)
+  expect(leaf.keyUsage).toEqual(['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2'])
+  expect(leaf.verify(new X509Certificate(material.bundlePem).publicKey)).toBe(true)
+  expect(material.notAfterMs - Date.now()).toBeLessThanOrEqual(600_000)
+  expect(material.notBeforeMs).toBeLessThan(Date.now())
+})
+
+it('lets only its owner open a socket, and nobody read the root', async () => {
+  const ca = await start()
+  expect(await mode(ca.socketPath('order'))).toBe('600')
+  expect(await mode(join(dir, 'sockets'))).toBe('711')
+  expect(await mode(join(dir, 'authority.json'))).toBe('600')
+  expect(() => ca.socketPath('audit')).toThrow('was not told of audit')
+})
+
+const asRoot = process.getuid?.() === 0 ? it : it.skip
+asRoot('gives a socket to its account', async () => {
+  const ca = await start({ services: [{ name: 'order', uid: 65_534 }] })
+  expect((await stat(ca.socketPath('order'))).uid).toBe(65_534)
+})
+
+it('finds a short place for sockets when the directory is deep', async () => {
+  const deep = join(dir, 'x'.repeat(100))
+  const ca = await start({ dir: deep })
+  expect(ca.socketPath('order').startsWith(deep)).toBe(false)
+  await withIdentity(ca, (identity) => expect(identity.current().spiffeId).toContain('/sa/order'))
+  expect(await mode(join(deep, 'authority.json'))).toBe('600')
+})
+
+it('is the same authority after a restart', async () => {
+  const bundleOf = async (ca: DevCa) => (await ca.issue({})).bundlePem
+  const first = await start()
+  const before = await bundleOf(first)
+  await first.rotateCa(0)
+  const both = await bundleOf(first)
+  expect(both).toContain(before.trim())
+  await first.stop()
+  expect(await bundleOf(await start())).toBe(both)
+  expect(await readFile(join(dir, 'authority.json'), 'utf8')).toContain('PRIVATE KEY')
+  await expect(start({ trustDomain: 'other.test' })).rejects.toThrow('is for bitka.local')
+})
+
+it('replaces certificates at half their life, and when told to', async () => {
+  const ca = await start({ ttlSeconds: 2 })
+  await withIdentity(ca, async (identity) => {
+    const first = identity.current().certificatePem
+    await waitFor(() => identity.current().certificatePem !== first, { timeoutMs: 3_000 })
+    const second = identity.current().certificatePem
+    await ca.rotateNow()
+    await waitFor(() => identity.current().certificatePem !== second, { timeoutMs: 3_000 })
+  })
+})
+
+it('forgets an old root once its last certificate has expired', async () => {
+  const clock = new ManualClock(Date.now())
+  const authority = await Authority.create('bitka.local', clock)
+  const promote = await authority.addRoot()
+  expect(authority.bundlePem().match(/BEGIN/g)).toHaveLength(2)
+  promote()
+  clock.advance(3_600_000 - 1)
+  authority.dropRetired(3_600_000)
+  expect(authority.bundlePem().match(/BEGIN/g)).toHaveLength(2)
+  clock.advance(1)
+  authority.dropRetired(3_600_000)
+  expect(authority.bundlePem().match(/BEGIN/g)).toHaveLength(1)
+  await authority.issue({ uris: [], notAfterMs: clock.nowMs() + 1_000 })
+})
+
+it('answers only calls that carry the header of the Workload API', async () => {
+  const ca = await start()
+  expect(await fetchBundles(ca, new Metadata())).toMatchObject({ code: 3 })
+  const metadata = new Metadata()
+  metadata.set('workload.spiffe.io', 'true')
+  expect(await fetchBundles(ca, metadata)).toMatchObject({
+    bundles: { 'spiffe://bitka.local': expect.any(Uint8Array) },
+  })
+})
