@@ -135,7 +135,7 @@ async function start<S extends z.ZodObject>(
 
   const identity = WorkloadIdentity.connect({ socketPath: config.SPIFFE_ENDPOINT_SOCKET, log, metrics })
   stack.add('identity', async () => identity.close())
-  const eventLog = await openEventLog({ name, config, db, identity, log, metrics })
+  const eventLog = await openEventLog({ name, config, identity, log })
   stack.add('event log', () => eventLog.close())
   await identity.ready()
 

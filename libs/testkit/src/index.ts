@@ -1,5 +1,7 @@
+export { type FakeAuth, fakeAuth } from './fake-auth.ts'
 export { freePort } from './free-port.ts'
 export { type PermissionSuiteOptions, storePermissionSuite } from './permissions.ts'
 export { type TestDatabase, testDatabase, testPostgres } from './pg.ts'
+export { type TestPlatform, testPlatform } from './platform.ts'
 export { tempDir } from './temp-dir.ts'
 export { type WaitOptions, waitFor } from './wait.ts'
