@@ -72,10 +72,12 @@ it('lets only its owner open a socket, and nobody read the root', async () => {
   expect(() => ca.socketPath('audit')).toThrow('was not told of audit')
 })
 
-const asRoot = process.getuid?.() === 0 ? it : it.skip
-asRoot('gives a socket to its account', async () => {
-  const ca = await start({ services: [{ name: 'order', uid: 65_534 }] })
-  expect((await stat(ca.socketPath('order'))).uid).toBe(65_534)
+it('gives a socket to its account', async () => {
+  // Only root can give a file away; anybody else can give it to themselves.
+  const own = process.getuid?.() ?? 0
+  const uid = own === 0 ? 65_534 : own
+  const ca = await start({ services: [{ name: 'order', uid }] })
+  expect((await stat(ca.socketPath('order'))).uid).toBe(uid)
 })
 
 it('finds a short place for sockets when the directory is deep', async () => {

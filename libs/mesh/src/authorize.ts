@@ -25,7 +25,7 @@ export function checkPolicy(service: DescService, policy: Readonly<Record<string
 }
 
 /** The services that may call a method at all. */
-export const callersOf = (policy: MethodPolicy): readonly ServiceName[] =>
+const callersOf = (policy: MethodPolicy): readonly ServiceName[] =>
   policy.kind === 'internal' ? policy.callers : ['gateway']
 
 /** Whoever is not listed is refused; so is whatever shows an identity that is no service of ours. */

@@ -86,7 +86,7 @@ export function toStatus(error: DomainError): Pick<StatusObject, 'code' | 'detai
 
 type WireError = { code: status; details: string; metadata: Metadata }
 
-export const isWireError = (error: unknown): error is WireError =>
+const isWireError = (error: unknown): error is WireError =>
   error instanceof Error && 'code' in error && typeof error.code === 'number' && 'metadata' in error
 
 /** What the client throws for whatever a call failed with. */

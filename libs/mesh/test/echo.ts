@@ -28,7 +28,7 @@ export type EchoRequest = Message<'bitka.test.v1.EchoRequest'> & {
   many: EchoRequest[]
   blob: Uint8Array
 }
-export type EchoResponse = Message<'bitka.test.v1.EchoResponse'> & { text: string; count: bigint }
+type EchoResponse = Message<'bitka.test.v1.EchoResponse'> & { text: string; count: bigint }
 
 type Unary = { methodKind: 'unary'; input: GenMessage<EchoRequest>; output: GenMessage<EchoResponse> }
 type ServerStream = { methodKind: 'server_streaming'; input: GenMessage<EchoRequest>; output: GenMessage<EchoResponse> }
