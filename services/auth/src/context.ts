@@ -55,11 +55,12 @@ export async function authContext(
   return { context, loops: [rotation, purge] }
 }
 
+/** @throws ConfigError for a password without its mail address */
 function operatorsOf(config: AuthConfig): { email: string; password: string }[] {
   const first = { email: config.BITKA_OPERATOR_EMAIL, password: config.BITKA_OPERATOR_PASSWORD }
   const second = { email: config.BITKA_OPERATOR2_EMAIL, password: config.BITKA_OPERATOR2_PASSWORD }
-  if (second.email !== undefined && first.email === undefined) {
-    throw new ConfigError('BITKA_OPERATOR2_EMAIL: set BITKA_OPERATOR_EMAIL first')
+  for (const [name, { email, password }] of Object.entries({ OPERATOR: first, OPERATOR2: second })) {
+    if (email === undefined && password !== undefined) throw new ConfigError(`BITKA_${name}_EMAIL: required`)
   }
   return [first, second].flatMap(({ email, password }) =>
     email === undefined || password === undefined ? [] : [{ email, password }],
