@@ -5,12 +5,13 @@ import { dirname, isAbsolute } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { assert, type Logger } from '@bitka/kernel'
 import pg from 'pg'
-import { type Account, accountFor, assertReachable, prepareParent } from './account.ts'
+import { type Account, accountFor, prepareParent } from './account.ts'
 import { type Binaries, findBinaries } from './binaries.ts'
 import { ADMIN, ensureDataDirectory, ensurePassword, serverEnv } from './initialize.ts'
 import { disarmLockFile, isPostmaster, readLockFile } from './lock-file.ts'
 import { isRunning, signal, until } from './process.ts'
 import { defaultSettings, type Settings, toArguments } from './settings.ts'
+import { DEFAULT_SHELTER, reachableBinaries, reachableDataDir } from './shelter.ts'
 
 export type StartOptions = {
   /** Absolute path of the data directory, made at the first start. Password, port and log are kept in files beside it. */
@@ -20,6 +21,8 @@ export type StartOptions = {
   log: Logger
   /** Run-time settings that differ from our defaults. */
   settings?: Settings
+  /** Where root's PostgreSQL lives when its account cannot enter the folders above dataDir; default /var/lib/bitka. */
+  shelterDir?: string
 }
 
 export type EmbeddedPostgres = {
@@ -52,11 +55,12 @@ const LOG_LIMIT_BYTES = 10 * 1024 * 1024
  */
 export async function startPostgres(options: StartOptions): Promise<EmbeddedPostgres> {
   assert(isAbsolute(options.dataDir), 'dataDir must be an absolute path')
-  const { log } = options
+  const { log, shelterDir: shelter = DEFAULT_SHELTER } = options
   const account = await accountFor(options.dataDir)
-  await prepareParent(options.dataDir, account)
+  const reachable = await reachableDataDir(options.dataDir, account, shelter, log)
+  await prepareParent(reachable, account)
   // A resolved path, since the server reports itself by it.
-  const dataDir = options.dataDir.replace(dirname(options.dataDir), await realpath(dirname(options.dataDir)))
+  const dataDir = reachable.replace(dirname(reachable), await realpath(dirname(reachable)))
   const server: Server = { dataDir, password: await ensurePassword(dataDir), log }
   const running = await adopt(server)
   if (running) {
@@ -68,8 +72,7 @@ export async function startPostgres(options: StartOptions): Promise<EmbeddedPost
     log.info({ port: running.port, pid: running.pid }, 'PostgreSQL adopted')
     return handle(server, running.port, running.pid)
   }
-  const binaries = findBinaries()
-  await assertReachable(dirname(binaries.postgres), account)
+  const binaries = await reachableBinaries(findBinaries(), account, shelter)
   const state = await ensureDataDirectory(dataDir, server.password, binaries, account)
   const port = await choosePort(dataDir, options.port ?? 0)
   const settings = { ...defaultSettings, ...options.settings }

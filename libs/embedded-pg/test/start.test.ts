@@ -207,41 +207,52 @@ it('is out of reach of Ctrl-C in the terminal', async () => {
   expect(await group(server.pid)).toBe(server.pid)
 })
 
-const asRoot = isRoot ? describe : describe.skip
+if (!isRoot)
+  it('is not run by root, so what root needs is tested elsewhere', () => expect(process.getuid?.()).not.toBe(0))
+else
+  describe('run by root', () => {
+    it('makes PostgreSQL another account', async () => {
+      const dataDir = await newDataDir()
+      const server = await start(dataDir)
+      expect((await stat(dataDir)).uid).toBe(NOBODY)
+      expect(await readFile(`/proc/${server.pid}/status`, 'utf8')).toMatch(/^Uid:\t65534\t65534\t65534\t65534$/m)
+    })
 
-asRoot('run by root', () => {
-  it('makes PostgreSQL another account', async () => {
-    const dataDir = await newDataDir()
-    const server = await start(dataDir)
-    expect((await stat(dataDir)).uid).toBe(NOBODY)
-    expect(await readFile(`/proc/${server.pid}/status`, 'utf8')).toMatch(/^Uid:\t65534\t65534\t65534\t65534$/m)
-  })
+    it('opens the parent by one bit', async () => {
+      const parent = join(await tempDir(), 'parent')
+      await mkdir(parent, { mode: 0o700 })
+      await start(join(parent, 'pg'))
+      expect((await stat(parent)).mode & 0o777).toBe(0o711)
+    })
 
-  it('opens the parent by one bit, and names the directory that it cannot pass', async () => {
-    const closed = await tempDir()
-    const parent = join(closed, 'parent')
-    await mkdir(parent, { mode: 0o700 })
-    await chmod(closed, 0o700)
-    await expect(start(join(parent, 'pg'))).rejects.toThrow(`cannot enter ${closed} (mode 700)`)
-    await chmod(closed, 0o711)
-    await start(join(parent, 'pg'))
-    expect((await stat(parent)).mode & 0o777).toBe(0o711)
-  })
+    it('keeps the data elsewhere when its account cannot enter the folders above, and finds it again', async () => {
+      const closed = await tempDir()
+      await chmod(closed, 0o700)
+      const shelterDir = await tempDir()
+      const dataDir = join(closed, 'parent', 'pg')
+      const first = await start(dataDir, { shelterDir })
+      await query(first, 'create table t as select 1 as one')
+      expect((await readFile(`${dataDir}.location`, 'utf8')).startsWith(shelterDir)).toBe(true)
+      await first.stop()
+      const again = await start(dataDir, { shelterDir })
+      expect(await query(again, 'select one from t')).toEqual([1])
+      expect((await stat(closed)).mode & 0o777).toBe(0o700)
+    })
 
-  it('works the same for an ordinary user', async () => {
-    const folder = await tempDir()
-    await chown(folder, NOBODY, NOBODY)
-    const dataDir = join(folder, 'deeper', 'pg')
-    const user = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups']
-    const { parent, server } = await startElsewhere(dataDir, user)
-    await query(server, 'create table t as select 1 as one')
-    expect((await stat(`${dataDir}.password`)).uid).toBe(NOBODY)
-    parent.stdin.end()
-    expect(await once(parent, 'exit')).toEqual([0, null])
-    await expect(query(server, 'select 1')).rejects.toThrow('ECONNREFUSED')
-    const again = await startElsewhere(dataDir, user)
-    expect(await query(again.server, 'select one from t')).toEqual([1])
-    again.parent.stdin.end()
-    await once(again.parent, 'exit')
+    it('works the same for an ordinary user', async () => {
+      const folder = await tempDir()
+      await chown(folder, NOBODY, NOBODY)
+      const dataDir = join(folder, 'deeper', 'pg')
+      const user = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups']
+      const { parent, server } = await startElsewhere(dataDir, user)
+      await query(server, 'create table t as select 1 as one')
+      expect((await stat(`${dataDir}.password`)).uid).toBe(NOBODY)
+      parent.stdin.end()
+      expect(await once(parent, 'exit')).toEqual([0, null])
+      await expect(query(server, 'select 1')).rejects.toThrow('ECONNREFUSED')
+      const again = await startElsewhere(dataDir, user)
+      expect(await query(again.server, 'select one from t')).toEqual([1])
+      again.parent.stdin.end()
+      await once(again.parent, 'exit')
+    })
   })
-})
