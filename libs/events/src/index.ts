@@ -7,6 +7,9 @@ export {
   replayDeadLetter,
   type StoppedPartition,
 } from './consumer-store.ts'
+export { kafkaAcls, type SyncKafkaOptions, syncKafkaTopics } from './kafka/admin.ts'
+export type { KafkaConnection, KafkaTls } from './kafka/client.ts'
+export { type KafkaLogConfig, openKafkaLog } from './kafka/log.ts'
 export * from './outbox.ts'
 export * from './partitioner.ts'
 export * from './port.ts'

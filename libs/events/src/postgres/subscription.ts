@@ -1,6 +1,7 @@
 import { type Logger, Loop } from '@bitka/kernel'
+import { workPartition } from '../partition-worker.ts'
 import type { EventLog, Subscription, SubscriptionHandler } from '../port.ts'
-import { backoffMs, isTransient, pause } from '../retry.ts'
+import { isTransient } from '../retry.ts'
 import type { Session } from './session.ts'
 
 type Options = {
@@ -17,8 +18,6 @@ type Worker = { topic: string; partition: number; controller: AbortController; d
 
 /** How often a member looks for partitions whose owner is gone. */
 const TAKE_OVER_MS = 500
-const READ_WAIT_MS = 30_000
-const failurePolicy = { attempts: Number.POSITIVE_INFINITY, baseMs: 100, maxMs: 5_000 }
 
 /**
  * A member of a group. An advisory lock of the log's session makes it the owner of a partition; when the process dies the
@@ -88,37 +87,14 @@ export class PostgresSubscription implements Subscription {
 
   private begin(name: string, topic: string, partition: number): void {
     const controller = new AbortController()
-    const done = this.work(topic, partition, controller.signal).finally(async () => {
-      this.options.handler.onRevoked?.(topic, partition)
+    const { log, logger, group, handler } = this.options
+    const { signal } = controller
+    const done = workPartition({ log, logger, group, topic, partition, handler, signal }).finally(async () => {
+      handler.onRevoked?.(topic, partition)
       await this.options.session.unlock(name)
       this.workers.delete(name)
     })
     this.workers.set(name, { topic, partition, controller, done })
-    this.options.logger.debug({ group: this.options.group, topic, partition }, 'owns the partition')
-  }
-
-  /** Reads and hands over until aborted. Never rejects. */
-  private async work(topic: string, partition: number, signal: AbortSignal): Promise<void> {
-    const { log, handler, logger, group } = this.options
-    let position: bigint | undefined
-    for (let failures = 0; !signal.aborted; ) {
-      try {
-        position ??= await handler.position(topic, partition)
-        const { records, nextOffset } = await log.read(topic, partition, position, { waitMs: READ_WAIT_MS, signal })
-        if (signal.aborted) return
-        if (records.length > 0) await handler.onRecords({ topic, partition, records, nextOffset, signal })
-        position = nextOffset
-        failures = 0
-      } catch (error) {
-        if (signal.aborted) return
-        position = undefined
-        failures += 1
-        logger.warn(
-          { err: error, group, topic, partition, failures },
-          'a batch failed; starting again from the stored position',
-        )
-        await pause(backoffMs(failurePolicy, failures), signal)
-      }
-    }
+    logger.debug({ group, topic, partition }, 'owns the partition')
   }
 }

@@ -1,0 +1,62 @@
+import { connect as connectTcp, isIP, type Socket } from 'node:net'
+import { connect as connectTls, type PeerCertificate } from 'node:tls'
+import type { Logger } from '@bitka/kernel'
+import { Kafka, type KafkaConfig, type logCreator, logLevel } from 'kafkajs'
+
+export type KafkaTls = {
+  /** PEM. */
+  key: string
+  cert: string
+  ca: string | string[]
+  /** Who the broker must be; default: its host name. With SPIFFE ids: check the URI in `subjectaltname`. */
+  checkServerIdentity?: (host: string, certificate: PeerCertificate) => Error | undefined
+}
+
+export type KafkaConnection = {
+  /** host:port of some brokers. */
+  brokers: string[]
+  /** The service's name; shown in the broker's logs. Who the service is, its certificate says. */
+  service: string
+  logger: Logger
+  /** Asked at each new connection, so that a rotated certificate is used without a restart. None: plain TCP, for tests. */
+  tls?: () => KafkaTls
+}
+
+type SocketOptions = { host: string; port: number; onConnect: () => void }
+
+/** kafkajs gives up after a few seconds; who calls tries again, with a new connection. */
+const retry = { initialRetryTime: 100, maxRetryTime: 2_000, retries: 5 }
+
+export function kafkaConfig(connection: KafkaConnection): KafkaConfig {
+  const { brokers, service, logger, tls } = connection
+  // kafkajs warns of a change of its partitioner that does not concern us: every record names its partition.
+  process.env.KAFKAJS_NO_PARTITIONER_WARNING ??= '1'
+  return {
+    brokers,
+    clientId: service,
+    ssl: tls !== undefined,
+    connectionTimeout: 5_000,
+    requestTimeout: 15_000,
+    retry,
+    logLevel: logLevel.WARN,
+    logCreator: logCreatorFor(logger),
+    socketFactory: ({ host, port, onConnect }: SocketOptions): Socket => {
+      const options = { host, port, ...(isIP(host) ? {} : { servername: host }) }
+      const socket = tls
+        ? connectTls({ ...options, minVersion: 'TLSv1.3', ...tls() }, onConnect)
+        : connectTcp({ host, port }, onConnect)
+      return socket.setKeepAlive(true, 60_000)
+    },
+  } as KafkaConfig
+}
+
+export const kafkaClient = (connection: KafkaConnection): Kafka => new Kafka(kafkaConfig(connection))
+
+/** What kafkajs calls errors are mostly retries of its own, so they are warnings here; what fails is thrown and logged where handled. */
+export const logCreatorFor =
+  (logger: Logger): logCreator =>
+  () =>
+  ({ namespace, level, log: { message, timestamp: _, logger: __, ...details } }) => {
+    const say = level <= logLevel.WARN ? 'warn' : 'debug'
+    logger[say]({ kafka: namespace, ...details }, message)
+  }
