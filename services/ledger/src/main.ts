@@ -1,0 +1,4 @@
+import { runMain } from '@bitka/service'
+import { startLedger } from './service.ts'
+
+runMain(startLedger)

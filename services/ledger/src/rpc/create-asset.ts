@@ -1,0 +1,63 @@
+import { DomainError, invalidField } from '@bitka/kernel'
+import { type MethodImpl, userOf } from '@bitka/mesh'
+import {
+  CreateAssetRequestSchema,
+  type CreateAssetResponse,
+  CreateAssetResponseSchema,
+  type LedgerService,
+} from '@bitka/proto/bitka/ledger/v1/ledger_pb'
+import { type Codec, idempotent } from '@bitka/store'
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
+import type { LedgerContext } from '../context.ts'
+import { system, systemNames } from '../domain/model.ts'
+import { insertAccounts } from '../store/accounts.ts'
+import { type AssetRecord, insertAsset } from '../store/assets.ts'
+import { readDecimals, readIconUrl, readName, readSymbol, readType } from './asset-fields.ts'
+import { toAsset } from './encode.ts'
+import { hashOf } from './request.ts'
+
+const codec: Codec<CreateAssetResponse> = {
+  encode: (answer) => toBinary(CreateAssetResponseSchema, answer),
+  decode: (bytes) => fromBinary(CreateAssetResponseSchema, bytes),
+}
+
+/** A new asset, and with it the exchange's own accounts in it. */
+export const createAsset =
+  ({ db, clock, audit }: LedgerContext): MethodImpl<typeof LedgerService.method.createAsset> =>
+  async (req, ctx) => {
+    const now = clock.now()
+    const asset: AssetRecord = {
+      symbol: readSymbol(req.symbol),
+      name: readName(req.name),
+      type: readType(req.type),
+      decimals: readDecimals(req.decimals),
+      iconUrl: readIconUrl(req.iconUrl),
+      isActive: req.isActive ?? true,
+      createdAt: now,
+    }
+    const key = ctx.idempotencyKey
+    if (key !== undefined && !/^[\x21-\x7e]{1,64}$/.test(key)) {
+      throw invalidField('Idempotency-Key', 'must be 1 to 64 visible ASCII characters')
+    }
+    return db.transaction(async (tx) => {
+      const run = async (): Promise<CreateAssetResponse> => {
+        if (!(await insertAsset(tx, asset)))
+          throw new DomainError('conflict', 'There is an asset with this symbol already.')
+        await insertAccounts(
+          tx,
+          systemNames.map((name) => ({ owner: system(name), asset: asset.symbol })),
+          now,
+        )
+        const target = { type: 'asset', id: asset.symbol }
+        await audit(tx, { action: 'admin.asset.create', outcome: 'succeeded', target, ctx })
+        return create(CreateAssetResponseSchema, { asset: toAsset(asset) })
+      }
+      if (key === undefined) return run()
+      const request = {
+        scope: ctx.method,
+        userId: userOf(ctx).userId,
+        requestHash: hashOf(ctx, CreateAssetRequestSchema, req),
+      }
+      return idempotent(tx, { ...request, key, ttlMs: null, now }, run, codec)
+    })
+  }
