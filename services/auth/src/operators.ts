@@ -26,7 +26,7 @@ export async function ensureOperators(context: AuthContext, operators: readonly 
   }
   return context.db.transaction(async (tx) => {
     // Two replicas at their first start: the later one waits, then finds the admins.
-    await tx.query(`select pg_advisory_xact_lock(hashtextextended('bitka.auth.operators', 0))`)
+    await users.lockFirstAdmin(tx)
     if (await users.hasAdmin(tx)) return 0
     for (const [index, { email }] of operators.entries())
       await insertOperator(context, tx, index, email, hashes[index] ?? '')

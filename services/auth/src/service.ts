@@ -1,8 +1,8 @@
 import { implement } from '@bitka/mesh'
 import { AuthService, DirectoryService } from '@bitka/proto/bitka/auth/v1/auth_pb'
 import { defineService } from '@bitka/service'
+import { buildContext } from './build-context.ts'
 import { authSchema } from './config.ts'
-import { authContext } from './context.ts'
 import { authPolicy, directoryPolicy } from './policy.ts'
 import { authRpcs, directoryRpcs } from './rpc/index.ts'
 
@@ -11,7 +11,7 @@ export const startAuth = defineService({
   name: 'auth',
   schema: authSchema,
   build: async (service) => {
-    const { context, loops } = await authContext(service)
+    const { context, loops } = await buildContext(service)
     return {
       rpcs: [
         implement(AuthService, authRpcs(context), authPolicy),

@@ -145,7 +145,7 @@ describe('Login', () => {
     const { userId } = await on.register('heidi')
     const old = await argon2.hash(password, { type: argon2.argon2id, memoryCost: 8_192, timeCost: 1, parallelism: 1 })
     await on.db.query('update users set password_hash = $2 where id = $1', [userId, old])
-    await on.login('heidi')
+    await Promise.all([on.login('heidi'), on.login('heidi')])
     const { rows } = await on.db.query<{ password_hash: string }>('select password_hash from users where id = $1', [
       userId,
     ])

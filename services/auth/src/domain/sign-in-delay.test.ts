@@ -1,4 +1,4 @@
-import { networkOf } from './network.ts'
+import { networkOf } from '../network.ts'
 import { delayMs, FAILURES_FORGOTTEN_MS, waitMs } from './sign-in-delay.ts'
 
 describe('the delay after failures', () => {

@@ -21,21 +21,25 @@ export const login =
   async ({ identifier, password }, call) => {
     const required = (text: string) => (text === '' ? 'is required' : undefined)
     refuseFields({ identifier: required(identifier), password: required(password) })
-    const user = await findByIdentifier(ctx, identifier)
-    const attempt = await beginAttempt(ctx, { userId: user?.id, identifier }, call)
-    const matches = await ctx.hasher.verify(user?.passwordHash, password, attempt.lane)
-    if (!user || !matches || user.disabled) {
-      await recordFailure(ctx, user, attempt, call)
-      throw wrongCredentials()
-    }
-    const rehashed = ctx.hasher.isOutdated(user.passwordHash)
-      ? await ctx.hasher.hash(password, attempt.lane)
-      : undefined
-    const opened = await ctx.db.transaction((tx) => openSession(ctx, tx, user, rehashed, attempt, call))
+    // Twice, for a password that was changed, or hashed anew by another sign-in, while it was being checked here.
+    const opened = (await signIn(ctx, identifier, password, call)) ?? (await signIn(ctx, identifier, password, call))
     if (!opened) throw wrongCredentials()
     const { refreshToken, ...facts } = opened
     return { accessToken: await signAccessToken(ctx.keys.signer(), facts), refreshToken }
   }
+
+/** Undefined when the user changed meanwhile. */
+async function signIn(ctx: AuthContext, identifier: string, password: string, call: CallContext) {
+  const user = await findByIdentifier(ctx, identifier)
+  const attempt = await beginAttempt(ctx, { userId: user?.id, identifier }, call)
+  const matches = await ctx.hasher.verify(user?.passwordHash, password, attempt.lane)
+  if (!user || !matches || user.disabled) {
+    await recordFailure(ctx, user, attempt, call)
+    throw wrongCredentials()
+  }
+  const rehashed = ctx.hasher.isOutdated(user.passwordHash) ? await ctx.hasher.hash(password, attempt.lane) : undefined
+  return ctx.db.transaction((tx) => openSession(ctx, tx, user, rehashed, attempt, call))
+}
 
 /** Undefined when the password or the account changed while the password was being checked. */
 async function openSession(
@@ -47,7 +51,6 @@ async function openSession(
   call: CallContext,
 ) {
   const user = await users.lockById(tx, checked.id)
-  // Another sign-in may have hashed the same password anew meanwhile; then the caller only has to try again.
   if (!user || user.disabled || user.passwordHash !== checked.passwordHash) return undefined
   if (rehashed !== undefined) await users.setPasswordHash(tx, user.id, rehashed)
   const [now, device, sessionId, refreshToken] = [clock.now(), deviceOf(call), newId(), newRefreshToken()]

@@ -67,6 +67,11 @@ export async function lockAdmins(tx: Tx): Promise<string[]> {
   return rows.map(({ id }) => id)
 }
 
+/** One replica at a time makes the first admin. */
+export async function lockFirstAdmin(tx: Tx): Promise<void> {
+  await tx.query(`select pg_advisory_xact_lock(hashtextextended('bitka.auth.first_admin', 0))`)
+}
+
 export async function hasAdmin(db: Queryable): Promise<boolean> {
   return (await db.query(`select 1 from users where roles @> '{admin}' limit 1`)).rowCount === 1
 }
