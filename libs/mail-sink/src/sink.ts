@@ -118,7 +118,10 @@ function toEml(id: string, fields: Record<string, string>): string {
   message.setTo(fields.to ?? '')
   message.setSubject(fields.subject ?? '')
   message.setHeader('Message-ID', `<${id}>`)
-  if (fields.text) message.addMessage({ contentType: 'text/plain', data: fields.text })
-  if (fields.html) message.addMessage({ contentType: 'text/html', data: fields.html })
+  const part = (contentType: string, text: string): void => {
+    message.addMessage({ contentType, encoding: 'base64', data: Buffer.from(text).toString('base64') })
+  }
+  if (fields.text) part('text/plain', fields.text)
+  if (fields.html) part('text/html', fields.html)
   return message.asRaw()
 }

@@ -1,0 +1,4 @@
+import { runMain } from '@bitka/service'
+import { startNotification } from './service.ts'
+
+runMain(startNotification)
