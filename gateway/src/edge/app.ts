@@ -1,0 +1,115 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Logger } from '@bitka/kernel'
+import { docsAsset } from '../openapi/docs.ts'
+import { methodNotAllowed, Refusal, toAnswer } from '../rest/errors.ts'
+import { handleRest, notFound, type RestOptions } from '../rest/handler.ts'
+import { allowed } from '../rest/router.ts'
+import { STREAM_PATH } from '../stream/path.ts'
+import type { ConnectDialect } from './connect.ts'
+import { Exchange } from './exchange.ts'
+import { answerOptions, DOCS_CSP, setCommonHeaders } from './headers.ts'
+import type { ReadinessCheck } from './health.ts'
+import type { GatewayMetrics } from './metrics.ts'
+
+export type AppOptions = {
+  rest: RestOptions
+  connect: ConnectDialect
+  readiness: ReadinessCheck
+  /** openapi.json, as text. */
+  openApi: string
+  log: Logger
+  metrics: GatewayMetrics
+}
+
+/** Every HTTP request enters here: which dialect is it, and what became of it. */
+export class App {
+  private draining = false
+
+  constructor(private readonly options: AppOptions) {}
+
+  /** From now on connections end with their request, and readiness says no. */
+  drain(): void {
+    this.draining = true
+  }
+
+  readonly handle = (req: IncomingMessage, res: ServerResponse): void => {
+    const exchange = new Exchange(req, res, this.options.log)
+    setCommonHeaders(req, res, this.options.rest.headers)
+    if (this.draining) exchange.setHeaders({ Connection: 'close' })
+    res.once('close', () => this.ended(exchange))
+    this.route(exchange).catch((error: unknown) => exchange.sendError(toAnswer(error, exchange.log)))
+  }
+
+  private async route(exchange: Exchange): Promise<void> {
+    const { connect, rest } = this.options
+    const { path, req, res } = exchange
+    if (connect.methodAt(path)) {
+      if (req.method === 'OPTIONS') answerOptions(req, res, rest.headers, ['OPTIONS', 'POST'])
+      else connect.handle(exchange)
+      return
+    }
+    const own = this.ownAnswer(path)
+    if (!own) return await handleRest(exchange, rest)
+    exchange.route = own.route
+    if (req.method === 'OPTIONS') answerOptions(req, res, rest.headers, allowed(['GET']))
+    else if (req.method !== 'GET' && req.method !== 'HEAD') throw methodNotAllowed(allowed(['GET']))
+    else await own.answer(exchange)
+  }
+
+  /** What the gateway answers itself. */
+  private ownAnswer(path: string): { route: string; answer: (exchange: Exchange) => Promise<void> } | undefined {
+    switch (path) {
+      case '/healthz':
+        return { route: 'healthz', answer: async (exchange) => exchange.sendJson(200, { status: 'ok' }) }
+      case '/readyz':
+        return { route: 'readyz', answer: (exchange) => this.answerReady(exchange) }
+      case '/openapi.json':
+        return { route: 'openapi', answer: (exchange) => this.answerOpenApi(exchange) }
+      case STREAM_PATH:
+        return { route: 'stream', answer: () => Promise.reject(upgradeNeeded()) }
+      default:
+        if (path !== '/docs' && !path.startsWith('/docs/')) return undefined
+        return { route: 'docs', answer: (exchange) => this.answerDocs(exchange) }
+    }
+  }
+
+  private async answerReady(exchange: Exchange): Promise<void> {
+    const { ready, dependencies } = await this.options.readiness.check()
+    const ok = ready && !this.draining
+    const status = ok ? 'ready' : this.draining ? 'stopping' : 'unavailable'
+    exchange.sendJson(ok ? 200 : 503, { status, dependencies: dependencies.map((one) => ({ ...one })) })
+  }
+
+  private async answerOpenApi(exchange: Exchange): Promise<void> {
+    await this.options.rest.gatekeeper.admitStranger(exchange.req)
+    exchange.setHeaders({ 'Cache-Control': 'public, max-age=300' })
+    exchange.send(200, 'application/json; charset=utf-8', this.options.openApi)
+  }
+
+  private async answerDocs(exchange: Exchange): Promise<void> {
+    await this.options.rest.gatekeeper.admitStranger(exchange.req)
+    const asset = await docsAsset(exchange.path)
+    if (!asset) throw notFound()
+    exchange.setHeaders({ 'Content-Security-Policy': DOCS_CSP, 'Cache-Control': 'public, max-age=3600' })
+    exchange.send(200, asset.type, asset.body)
+  }
+
+  private ended({ req, res, route, userId, startedMs, log }: Exchange): void {
+    const tookMs = performance.now() - startedMs
+    // Nothing was sent: the client left before its answer.
+    const status = res.headersSent ? res.statusCode : 499
+    this.options.metrics.request(route, req.method ?? '', status, tookMs)
+    log.info({ http_method: req.method, route, status, user_id: userId, took_ms: Math.round(tookMs) }, 'request')
+  }
+}
+
+const upgradeNeeded = (): Refusal =>
+  new Refusal(
+    {
+      status: 400,
+      code: 'INVALID_INPUT',
+      message: 'This address takes WebSocket connections only.',
+      headers: { Upgrade: 'websocket' },
+    },
+    'invalid',
+  )

@@ -1,0 +1,72 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Logger } from '@bitka/kernel'
+import { hasBody } from '../rest/body.ts'
+import type { Json } from '../rest/encode.ts'
+import type { ErrorAnswer } from '../rest/errors.ts'
+import { type RequestIds, requestIds } from './trace.ts'
+
+/** One HTTP request and its answer. */
+export class Exchange {
+  readonly ids: RequestIds
+  readonly path: string
+  readonly query: string
+  readonly startedMs = performance.now()
+  readonly log: Logger
+  /** What answers, for logs and metrics; never the path itself, which may hold anything. */
+  route = 'none'
+  /** Who asked, once that is known. */
+  userId: string | undefined
+
+  constructor(
+    readonly req: IncomingMessage,
+    readonly res: ServerResponse,
+    log: Logger,
+  ) {
+    this.ids = requestIds(req.headers)
+    const target = req.url ?? '/'
+    const mark = target.indexOf('?')
+    this.path = mark < 0 ? target : target.slice(0, mark)
+    this.query = mark < 0 ? '' : target.slice(mark + 1)
+    this.log = log.child({ request_id: this.ids.requestId, trace_id: this.ids.traceparent.slice(3, 35) })
+    res.setHeader('X-Request-Id', this.ids.requestId)
+  }
+
+  setHeaders(headers: Readonly<Record<string, string>>): void {
+    for (const [name, value] of Object.entries(headers)) {
+      // HTTP/2 has no Connection header.
+      if (name !== 'Connection' || this.req.httpVersionMajor === 1) this.res.setHeader(name, value)
+    }
+  }
+
+  /** A success in the envelope. */
+  sendData(status: number, data: Json): void {
+    this.sendJson(status, { success: true, data, meta: this.meta() })
+  }
+
+  /** A refusal in the envelope. */
+  sendError({ status, code, message, details, headers }: ErrorAnswer): void {
+    this.setHeaders(headers ?? {})
+    this.res.setHeader('Cache-Control', 'no-store')
+    const error = { code, message, instance: this.path, ...(details && { details }) }
+    this.sendJson(status, { success: false, error, meta: this.meta() })
+  }
+
+  sendJson(status: number, body: Json): void {
+    this.send(status, 'application/json; charset=utf-8', JSON.stringify(body))
+  }
+
+  send(status: number, type: string, body: string | Uint8Array): void {
+    const { req, res } = this
+    if (res.headersSent || res.destroyed) return
+    const bytes = typeof body === 'string' ? Buffer.from(body) : body
+    // What was not read must not be taken for the next request.
+    if (!req.complete && hasBody(req)) this.setHeaders({ Connection: 'close' })
+    if (!res.hasHeader('Cache-Control')) res.setHeader('Cache-Control', 'no-store')
+    res.writeHead(status, { 'Content-Type': type, 'Content-Length': bytes.length })
+    res.end(req.method === 'HEAD' ? undefined : bytes)
+  }
+
+  private meta(): { request_id: string } {
+    return { request_id: this.ids.requestId }
+  }
+}

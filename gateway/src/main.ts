@@ -1,0 +1,4 @@
+import { runMain } from '@bitka/service'
+import { startGateway } from './service.ts'
+
+runMain(startGateway)

@@ -1,0 +1,139 @@
+import { type IncomingMessage, STATUS_CODES } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { Logger } from '@bitka/kernel'
+import { type WebSocket, WebSocketServer } from 'ws'
+import type { Gatekeeper } from '../edge/gatekeeper.ts'
+import { type HeaderOptions, mayConnect } from '../edge/headers.ts'
+import type { StreamSlots } from '../edge/slots.ts'
+import { requestIds } from '../edge/trace.ts'
+import { type ErrorAnswer, Refusal, toAnswer } from '../rest/errors.ts'
+import { notFound } from '../rest/handler.ts'
+import { Connection, type ConnectionOptions } from './connection.ts'
+import { STREAM_PATH } from './path.ts'
+
+/** The largest message a client may send; the longest holds an access token of under 1 KiB. */
+const FRAME_BYTES_MAX = 4_096
+/** Going away (RFC 6455). */
+const CLOSE_GOING_AWAY = 1001
+const CLOSE_WAIT_MS = 1_000
+
+export type StreamServerOptions = {
+  gatekeeper: Gatekeeper
+  slots: StreamSlots
+  headers: HeaderOptions
+  connection: Omit<ConnectionOptions, 'onDropped'>
+  pingMs: number
+  log: Logger
+  /** For metrics: how many are open, and when one was dropped for being slow. */
+  onCount: (open: number) => void
+  onDropped: () => void
+}
+
+/** Opens WebSockets, keeps them alive and closes them all at the end. */
+export class StreamServer {
+  private readonly server = new WebSocketServer({
+    noServer: true,
+    maxPayload: FRAME_BYTES_MAX,
+    // Compression would keep a window of memory for each reader and encode each frame for each of them.
+    perMessageDeflate: false,
+    clientTracking: false,
+  })
+  private readonly open = new Map<WebSocket, { connection: Connection; alive: boolean }>()
+  private readonly heartbeat: NodeJS.Timeout
+  private closing = false
+
+  constructor(private readonly options: StreamServerOptions) {
+    this.heartbeat = setInterval(() => this.beat(), options.pingMs)
+    this.heartbeat.unref()
+  }
+
+  /** The handler of a server's `upgrade` event. */
+  readonly upgrade = (req: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    socket.on('error', () => socket.destroy())
+    this.admit(req).then(
+      (release) => {
+        socket.once('close', release)
+        if (socket.destroyed) release()
+        else this.server.handleUpgrade(req, socket, head, (webSocket) => this.accept(req, webSocket))
+      },
+      (error) => refuseUpgrade(socket, toAnswer(error, this.options.log), req),
+    )
+  }
+
+  /** Says goodbye to all and ends. */
+  async close(): Promise<void> {
+    this.closing = true
+    clearInterval(this.heartbeat)
+    const sockets = [...this.open.keys()]
+    const closed = sockets.map((socket) => new Promise<void>((resolve) => socket.once('close', () => resolve())))
+    for (const [socket, { connection }] of this.open) {
+      connection.end()
+      socket.close(CLOSE_GOING_AWAY, 'going away')
+    }
+    const timer = setTimeout(() => {
+      for (const socket of sockets) socket.terminate()
+    }, CLOSE_WAIT_MS)
+    await Promise.all(closed)
+    clearTimeout(timer)
+  }
+
+  private async admit(req: IncomingMessage): Promise<() => void> {
+    const { gatekeeper, slots, headers } = this.options
+    if ((req.url ?? '').split('?')[0] !== STREAM_PATH) throw notFound()
+    await gatekeeper.admitStranger(req)
+    if (this.closing) throw refusal(503, 'UNAVAILABLE', 'The gateway is going away.')
+    if (!mayConnect(req, headers)) throw refusal(403, 'FORBIDDEN', 'Pages of this origin may not connect.')
+    const release = slots.take(gatekeeper.addressOf(req))
+    if (!release) throw refusal(429, 'RATE_LIMITED', 'Too many connections from this address.')
+    return release
+  }
+
+  private accept(req: IncomingMessage, socket: WebSocket): void {
+    const { gatekeeper, log, onCount, onDropped, connection: shared } = this.options
+    const { requestId } = requestIds(req.headers)
+    const peer = { address: gatekeeper.addressOf(req), userAgent: req.headers['user-agent'] }
+    const connection = new Connection(socket, peer, { ...shared, onDropped }, log.child({ request_id: requestId }))
+    const entry = { connection, alive: true }
+    this.open.set(socket, entry)
+    onCount(this.open.size)
+    socket.on('pong', () => {
+      entry.alive = true
+    })
+    // A frame that is too large or broken closes the socket; there is nothing more to say about it.
+    socket.on('error', () => {})
+    socket.on('close', () => {
+      connection.end()
+      this.open.delete(socket)
+      onCount(this.open.size)
+    })
+  }
+
+  private beat(): void {
+    for (const [socket, entry] of this.open) {
+      if (!entry.alive) socket.terminate()
+      else {
+        entry.alive = false
+        socket.ping()
+      }
+    }
+  }
+}
+
+const refusal = (status: number, code: string, message: string): Refusal =>
+  new Refusal({ status, code, message, headers: status === 403 ? {} : { 'Retry-After': '1' } }, 'unavailable')
+
+/** There is no response object before the upgrade, so the answer is written by hand. */
+function refuseUpgrade(socket: Duplex, answer: ErrorAnswer, req: IncomingMessage): void {
+  const { status, code, message, headers } = answer
+  const { requestId } = requestIds(req.headers)
+  const instance = (req.url ?? '/').split('?')[0]
+  const body = JSON.stringify({ success: false, error: { code, message, instance }, meta: { request_id: requestId } })
+  const lines = Object.entries({
+    ...headers,
+    Connection: 'close',
+    'Content-Type': 'application/json; charset=utf-8',
+    'Content-Length': String(Buffer.byteLength(body)),
+    'X-Request-Id': requestId,
+  }).map(([name, value]) => `${name}: ${value}`)
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('\r\n')}\r\n\r\n${body}`)
+}
