@@ -125,6 +125,13 @@ create index fills_by_user_time on fills (user_id, executed_at desc, seq desc);
 create index fills_by_user_symbol_time on fills (user_id, symbol, executed_at desc, seq desc);
 grant select, insert on fills to :app_role;
 
+-- The profile this exchange was first started with: see libs/service.
+create table service_profile (
+  only_row boolean primary key default true constraint service_profile_one_row check (only_row),
+  profile text not null
+);
+grant select, insert on service_profile to :app_role;
+
 -- Answers that are remembered by Idempotency-Key, for everything but creates (those are kept in orders). libs/store.
 create table idempotency (
   scope text not null,

@@ -81,31 +81,41 @@ export class ResultGap extends Error {
 }
 
 function applyResult(board: Board, symbol: string, { body }: MatchResult, at: Date): void {
+  if (body.case === 'trade') {
+    applyParty(board, symbol, body.value, Liquidity.MAKER, at)
+    applyParty(board, symbol, body.value, Liquidity.TAKER, at)
+    return
+  }
+  const step = stepOf(body)
+  if (!step) return
+  // There was nothing to cancel, here neither: the record was none of ours.
+  if (body.case === 'cancelRejected' && !board.orders.has(step.orderId)) return
+  change(board, step.orderId, at, step.next)
+}
+
+type Step = { orderId: string; next: (order: Order) => Order }
+
+/** What a result does to its one order; undefined for results that are about no order. */
+function stepOf(body: MatchResult['body']): Step | undefined {
   switch (body.case) {
     case 'orderAccepted':
-      return change(board, body.value.orderId, at, accepted)
+      return { orderId: body.value.orderId, next: accepted }
     case 'orderRejected': {
-      const { reason } = body.value
-      return change(board, body.value.orderId, at, (order) => rejected(order, reason))
+      const { orderId, reason } = body.value
+      return { orderId, next: (order) => rejected(order, reason) }
     }
     case 'orderReduced': {
-      const { remainingLots } = body.value
-      return change(board, body.value.orderId, at, (order) => reduced(order, remainingLots))
+      const { orderId, remainingLots } = body.value
+      return { orderId, next: (order) => reduced(order, remainingLots) }
     }
     case 'orderClosed': {
-      const { reason } = body.value
-      return change(board, body.value.orderId, at, (order) => closed(order, reason))
+      const { orderId, reason } = body.value
+      return { orderId, next: (order) => closed(order, reason) }
     }
-    case 'cancelRejected': {
-      // Unknown here too: somebody else's record, or none of ours.
-      if (!board.orders.has(body.value.orderId)) return
-      return change(board, body.value.orderId, at, (order) => ({ ...order, cancelSeq: null }))
-    }
-    case 'trade':
-      applyParty(board, symbol, body.value, Liquidity.MAKER, at)
-      return applyParty(board, symbol, body.value, Liquidity.TAKER, at)
+    case 'cancelRejected':
+      return { orderId: body.value.orderId, next: (order) => ({ ...order, cancelSeq: null }) }
     default:
-      return
+      return undefined
   }
 }
 

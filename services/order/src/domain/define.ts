@@ -120,12 +120,21 @@ const fixed = [
   ['lotSize', 'lot_size'],
 ] as const
 
+/** "0.050" and "0.05" are one number; what is no number is only itself. */
+function shortest(text: string): string {
+  try {
+    return formatExact(parseExact(text, 'number'))
+  } catch {
+    return text
+  }
+}
+
 /** Which of the fields that never change after a market's first order would change. */
-export const fixedFieldsChanged = (before: Definition, after: Definition): string[] =>
-  fixed.filter(([key]) => before[key] !== after[key]).map(([, name]) => name)
+const fixedFieldsChanged = (before: Definition, after: Definition): string[] =>
+  fixed.filter(([key]) => shortest(before[key]) !== shortest(after[key])).map(([, name]) => name)
 
 /**
- * Refuses what cannot be undone.
+ * Refuses what cannot be undone, whatever else is wrong with the new definition.
  * @throws DomainError conflict
  */
 export function checkChange(before: Definition, after: Definition, hadOrder: boolean): void {

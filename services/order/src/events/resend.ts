@@ -1,0 +1,44 @@
+import { type EventLog, type RelayOptions, readLast } from '@bitka/events'
+import type { Logger } from '@bitka/kernel'
+import type { Queryable } from '@bitka/store'
+import { lastSent, markUnsent } from '../store/outbox.ts'
+import { COMMANDS } from './commands.ts'
+
+/** How many commands of a partition are compared at first; more only when all of these are missing. */
+const COMPARED = 1_000
+
+/**
+ * Before the first command is sent: has those sent again that the log does not have, as after it was restored from an
+ * older copy. Sending one twice changes nothing, since matching takes each command_seq once.
+ */
+export const resendMissing =
+  (log: Logger): NonNullable<RelayOptions['beforeFirstRun']> =>
+  async ({ query, log: eventLog }) => {
+    const partitions = await eventLog.partitions(COMMANDS)
+    for (let partition = 0; partition < partitions; partition += 1) {
+      const missing = await missingFrom(query, eventLog, partition)
+      if (missing.length === 0) continue
+      log.warn({ partition, commands: missing.length }, 'the log lacks commands that were sent; sending them again')
+      await markUnsent(query, missing)
+    }
+  }
+
+async function missingFrom(db: Queryable, eventLog: EventLog, partition: number): Promise<bigint[]> {
+  for (let compared = COMPARED; ; compared *= 4) {
+    const sent = await lastSent(db, COMMANDS, partition, compared)
+    // More of the log than of the rows, since a command may be in it twice.
+    const inLog = await lastSeqs(eventLog, partition, compared * 2)
+    const missing = sent.filter(({ symbol, commandSeq }) => commandSeq > (inLog.get(symbol) ?? 0n))
+    if (missing.length < sent.length || sent.length < compared) return missing.map(({ id }) => id)
+  }
+}
+
+/** The last command of each market among the last records of a partition. */
+async function lastSeqs(eventLog: EventLog, partition: number, count: number): Promise<Map<string, bigint>> {
+  const last = new Map<string, bigint>()
+  for (const { key, headers } of await readLast(eventLog, COMMANDS, partition, count)) {
+    const commandSeq = BigInt(headers.command_seq ?? 0)
+    if (commandSeq > (last.get(key) ?? 0n)) last.set(key, commandSeq)
+  }
+  return last
+}

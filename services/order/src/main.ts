@@ -1,0 +1,4 @@
+import { runMain } from '@bitka/service'
+import { startOrder } from './service.ts'
+
+runMain(startOrder)

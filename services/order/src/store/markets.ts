@@ -1,0 +1,259 @@
+import { DomainError } from '@bitka/kernel'
+import { breaks, type Queryable, type Tx } from '@bitka/store'
+import type { Market, Position } from '../domain/market.ts'
+
+type MarketRow = {
+  symbol: string
+  base_asset: string
+  quote_asset: string
+  base_decimals: number
+  quote_decimals: number
+  tick_size: string
+  lot_size: string
+  min_quantity: string
+  max_quantity: string
+  min_notional: string
+  price_band_bps: number
+  maker_fee_bps: number
+  taker_fee_bps: number
+  max_open_orders: number
+  partition: number
+  wanted_status: number
+  created_at: Date
+}
+
+type PositionRow = {
+  last_result_number: bigint
+  last_command_seq: bigint
+  status: number
+  last_price_ticks: bigint | null
+  best_bid_ticks: bigint | null
+  best_ask_ticks: bigint | null
+}
+
+const marketColumns = `m.symbol, m.base_asset, m.quote_asset, m.base_decimals, m.quote_decimals, m.tick_size, m.lot_size,
+  m.min_quantity, m.max_quantity, m.min_notional, m.price_band_bps, m.maker_fee_bps, m.taker_fee_bps, m.max_open_orders,
+  m.partition, m.wanted_status, m.created_at`
+const positionColumns = `p.last_result_number, p.last_command_seq, p.status, p.last_price_ticks, p.best_bid_ticks,
+  p.best_ask_ticks`
+
+const toMarket = (row: MarketRow): Market => ({
+  symbol: row.symbol,
+  baseAsset: row.base_asset,
+  quoteAsset: row.quote_asset,
+  baseDecimals: row.base_decimals,
+  quoteDecimals: row.quote_decimals,
+  tickSize: row.tick_size,
+  lotSize: row.lot_size,
+  minQuantity: row.min_quantity,
+  maxQuantity: row.max_quantity,
+  minNotional: row.min_notional,
+  priceBandBps: row.price_band_bps,
+  makerFeeBps: row.maker_fee_bps,
+  takerFeeBps: row.taker_fee_bps,
+  maxOpenOrders: row.max_open_orders,
+  partition: row.partition,
+  wantedStatus: row.wanted_status,
+  createdAt: row.created_at,
+})
+
+const toPosition = (symbol: string, row: PositionRow): Position => ({
+  symbol,
+  lastResultNumber: row.last_result_number,
+  lastCommandSeq: row.last_command_seq,
+  status: row.status,
+  lastPriceTicks: row.last_price_ticks,
+  bestBidTicks: row.best_bid_ticks,
+  bestAskTicks: row.best_ask_ticks,
+})
+
+export type MarketView = { market: Market; position: Position }
+type ViewRow = MarketRow & PositionRow
+
+const toView = (row: ViewRow): MarketView => ({ market: toMarket(row), position: toPosition(row.symbol, row) })
+
+const selectView = `select ${marketColumns}, ${positionColumns} from markets m join market_positions p using (symbol)`
+
+/** Every market, by symbol. */
+export async function all(db: Queryable): Promise<MarketView[]> {
+  const { rows } = await db.query<ViewRow>(`${selectView} order by m.symbol`)
+  return rows.map(toView)
+}
+
+/** The markets of these symbols that exist. */
+export async function bySymbols(db: Queryable, symbols: readonly string[]): Promise<Map<string, MarketView>> {
+  const { rows } = await db.query<ViewRow>(`${selectView} where m.symbol = any ($1)`, [symbols])
+  return new Map(rows.map((row) => [row.symbol, toView(row)]))
+}
+
+/**
+ * Every market, for validating new orders against: what orders are counted in cannot change before the transaction ends.
+ * The lock is the one a foreign key takes: it does not wait for the next command_seq to be taken.
+ */
+export async function forPlacing(tx: Tx, symbols: readonly string[]): Promise<Map<string, MarketView>> {
+  const { rows } = await tx.query<ViewRow>(
+    `${selectView} where m.symbol = any ($1) order by m.symbol for key share of m`,
+    [symbols],
+  )
+  return new Map(rows.map((row) => [row.symbol, toView(row)]))
+}
+
+/** How far this service has shown the results of each market, with the assets that its trades move. */
+export async function shownPositions(
+  db: Queryable,
+): Promise<{ symbol: string; baseAsset: string; quoteAsset: string; resultNumber: bigint }[]> {
+  const { rows } = await db.query<{
+    symbol: string
+    base_asset: string
+    quote_asset: string
+    last_result_number: bigint
+  }>('select symbol, base_asset, quote_asset, last_result_number from markets join market_positions using (symbol)')
+  return rows.map((row) => ({
+    symbol: row.symbol,
+    baseAsset: row.base_asset,
+    quoteAsset: row.quote_asset,
+    resultNumber: row.last_result_number,
+  }))
+}
+
+/** What a command needs of its market. */
+export type CommandSlot = { symbol: string; partition: number; nextCommandSeq: bigint }
+
+/** Locks markets, in one order everywhere, so that command numbers can be taken. Before any lock on orders. */
+export async function lockForCommands(tx: Tx, symbols: readonly string[]): Promise<Map<string, CommandSlot>> {
+  const { rows } = await tx.query<{ symbol: string; partition: number; next_command_seq: bigint }>(
+    `select symbol, partition, next_command_seq from markets where symbol = any ($1) order by symbol for no key update`,
+    [symbols],
+  )
+  return new Map(
+    rows.map((row) => [
+      row.symbol,
+      { symbol: row.symbol, partition: row.partition, nextCommandSeq: row.next_command_seq },
+    ]),
+  )
+}
+
+/** Stores the numbers that were taken. `tookOrders`: one of the commands was a new order. */
+export async function saveSlots(tx: Tx, slots: readonly CommandSlot[], tookOrders: boolean): Promise<void> {
+  if (slots.length === 0) return
+  await tx.query(
+    `update markets m set next_command_seq = s.next_command_seq, had_order = m.had_order or $3
+     from unnest($1::text[], $2::bigint[]) as s (symbol, next_command_seq) where m.symbol = s.symbol`,
+    [slots.map((slot) => slot.symbol), slots.map((slot) => slot.nextCommandSeq), tookOrders],
+  )
+}
+
+/** Locks a market against everything, to change its definition. */
+export async function lockWhole(
+  tx: Tx,
+  symbol: string,
+): Promise<{ market: Market; slot: CommandSlot; hadOrder: boolean } | undefined> {
+  // Orders without a command yet were counted in today's ticks and lots too.
+  const { rows } = await tx.query<MarketRow & { next_command_seq: bigint; had_order: boolean }>(
+    `select ${marketColumns}, m.next_command_seq, m.had_order from markets m where m.symbol = $1 for update`,
+    [symbol],
+  )
+  const [row] = rows
+  if (!row) return undefined
+  const pending = await tx.query(`select 1 from orders where state = 'pending' and symbol = $1 limit 1`, [symbol])
+  return {
+    market: toMarket(row),
+    slot: { symbol, partition: row.partition, nextCommandSeq: row.next_command_seq },
+    hadOrder: row.had_order || pending.rowCount === 1,
+  }
+}
+
+/** How many markets there are, while nobody else can add one. */
+export async function countLocked(tx: Tx): Promise<number> {
+  await tx.query('lock table markets in share row exclusive mode')
+  const { rows } = await tx.query<{ count: bigint }>('select count(*) as count from markets')
+  return Number(rows[0]?.count ?? 0)
+}
+
+/** @throws DomainError conflict for a symbol that is taken */
+export async function insert(tx: Tx, market: Market, nextCommandSeq: bigint): Promise<void> {
+  try {
+    await tx.query(
+      `insert into markets (symbol, base_asset, quote_asset, base_decimals, quote_decimals, tick_size, lot_size, min_quantity,
+         max_quantity, min_notional, price_band_bps, maker_fee_bps, taker_fee_bps, max_open_orders, wanted_status, created_at,
+         updated_at, partition, next_command_seq)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16, $17, $18)`,
+      [...valuesOf(market), market.createdAt, market.partition, nextCommandSeq],
+    )
+  } catch (error) {
+    if (breaks(error, 'markets_pkey')) throw new DomainError('conflict', `There is a market ${market.symbol} already.`)
+    throw error
+  }
+  await tx.query('insert into market_positions (symbol) values ($1)', [market.symbol])
+}
+
+export async function update(tx: Tx, market: Market, now: Date): Promise<void> {
+  await tx.query(
+    `update markets set base_asset = $2, quote_asset = $3, base_decimals = $4, quote_decimals = $5, tick_size = $6,
+       lot_size = $7, min_quantity = $8, max_quantity = $9, min_notional = $10, price_band_bps = $11, maker_fee_bps = $12,
+       taker_fee_bps = $13, max_open_orders = $14, wanted_status = $15, updated_at = $16
+     where symbol = $1`,
+    [...valuesOf(market), now],
+  )
+}
+
+const valuesOf = (market: Market): unknown[] => [
+  market.symbol,
+  market.baseAsset,
+  market.quoteAsset,
+  market.baseDecimals,
+  market.quoteDecimals,
+  market.tickSize,
+  market.lotSize,
+  market.minQuantity,
+  market.maxQuantity,
+  market.minNotional,
+  market.priceBandBps,
+  market.makerFeeBps,
+  market.takerFeeBps,
+  market.maxOpenOrders,
+  market.wantedStatus,
+]
+
+/** Locks the positions of markets, for applying results. */
+export async function lockPositions(tx: Tx, symbols: readonly string[]): Promise<Map<string, Position>> {
+  const { rows } = await tx.query<PositionRow & { symbol: string }>(
+    `select p.symbol, ${positionColumns} from market_positions p where symbol = any ($1) order by symbol for update`,
+    [symbols],
+  )
+  return new Map(rows.map((row) => [row.symbol, toPosition(row.symbol, row)]))
+}
+
+export async function savePositions(tx: Tx, positions: readonly Position[]): Promise<void> {
+  await tx.query(
+    `update market_positions p set last_result_number = n.last_result_number, last_command_seq = n.last_command_seq,
+       status = n.status, last_price_ticks = n.last_price_ticks, best_bid_ticks = n.best_bid_ticks,
+       best_ask_ticks = n.best_ask_ticks
+     from unnest($1::text[], $2::bigint[], $3::bigint[], $4::smallint[], $5::bigint[], $6::bigint[], $7::bigint[])
+       as n (symbol, last_result_number, last_command_seq, status, last_price_ticks, best_bid_ticks, best_ask_ticks)
+     where p.symbol = n.symbol`,
+    [
+      positions.map((p) => p.symbol),
+      positions.map((p) => p.lastResultNumber),
+      positions.map((p) => p.lastCommandSeq),
+      positions.map((p) => p.status),
+      positions.map((p) => p.lastPriceTicks),
+      positions.map((p) => p.bestBidTicks),
+      positions.map((p) => p.bestAskTicks),
+    ],
+  )
+}
+
+/** The last command of each market that was written to the outbox. */
+export async function lastCommands(
+  db: Queryable,
+): Promise<{ symbol: string; partition: number; lastCommandSeq: bigint }[]> {
+  const { rows } = await db.query<{ symbol: string; partition: number; next_command_seq: bigint }>(
+    'select symbol, partition, next_command_seq from markets order by symbol',
+  )
+  return rows.map((row) => ({
+    symbol: row.symbol,
+    partition: row.partition,
+    lastCommandSeq: row.next_command_seq - 1n,
+  }))
+}
