@@ -1,13 +1,36 @@
-import { type EventLog, openPostgresLog } from '@bitka/events'
+import { type EventLog, openKafkaLog, openPostgresLog } from '@bitka/events'
 import { ConfigError, type Logger } from '@bitka/kernel'
-import type { ServiceName, WorkloadIdentity } from '@bitka/mesh'
+import { parseSpiffeId, type ServiceName, type WorkloadIdentity } from '@bitka/mesh'
 import type { BaseConfig } from './config.ts'
 
 type Options = { name: ServiceName; config: BaseConfig; identity: WorkloadIdentity; log: Logger }
 
 /** The one place that knows which adapter stands behind the EventLog port. */
-export async function openEventLog({ name, config, log }: Options): Promise<EventLog> {
-  if (config.BITKA_EVENT_LOG === 'postgres')
+export async function openEventLog({ name, config, identity, log }: Options): Promise<EventLog> {
+  if (config.BITKA_EVENT_LOG === 'postgres') {
     return openPostgresLog({ url: config.BITKA_DB_URL, service: name, logger: log })
-  throw new ConfigError('bad configuration: BITKA_EVENT_LOG: kafka is not linked in')
+  }
+  if (config.BITKA_KAFKA_BROKERS === undefined) {
+    throw new ConfigError('bad configuration: BITKA_KAFKA_BROKERS: required when BITKA_EVENT_LOG is kafka')
+  }
+  await identity.ready()
+  return openKafkaLog({
+    brokers: config.BITKA_KAFKA_BROKERS.split(','),
+    service: name,
+    logger: log,
+    tls: () => {
+      const { privateKeyPem: key, certificatePem: cert, bundlePem: ca, trustDomain } = identity.current()
+      return { key, cert, ca, checkServerIdentity: brokerOf(trustDomain) }
+    },
+  })
 }
+
+/** The broker is known by its SPIFFE ID, as everybody in the mesh is. */
+const brokerOf =
+  (trustDomain: string) =>
+  (_host: string, { subjectaltname = '' }: { subjectaltname?: string }): Error | undefined => {
+    const uris = subjectaltname.split(', ').filter((name) => name.startsWith('URI:'))
+    const id = uris.length === 1 ? parseSpiffeId(uris[0]?.slice('URI:'.length) ?? '') : undefined
+    const isBroker = id?.trustDomain === trustDomain && id.path === '/ns/bitka/sa/kafka'
+    return isBroker ? undefined : new Error('the broker has not the SPIFFE ID of kafka')
+  }

@@ -3,15 +3,15 @@ export { type BaseConfig, baseShape, type Profile, parsePeers, port } from './co
 export { repositoryFolder } from './folders.ts'
 export { runMain } from './main.ts'
 export { serveMetrics } from './metrics.ts'
-export type { Dependency } from './operations.ts'
-export {
-  defineService,
-  type Health,
-  type Overrides,
-  type RunningService,
-  type ServiceContext,
-  type ServiceEnv,
-  type ServiceParts,
-  type ServiceSpec,
-  type StartService,
-} from './service.ts'
+export { defineService } from './service.ts'
+export type {
+  Dependency,
+  Health,
+  Overrides,
+  RunningService,
+  ServiceContext,
+  ServiceEnv,
+  ServiceParts,
+  ServiceSpec,
+  StartService,
+} from './types.ts'

@@ -1,5 +1,5 @@
 import { ConfigError } from '@bitka/kernel'
-import type { StartService } from './service.ts'
+import type { StartService } from './types.ts'
 
 /**
  * The whole of a service's main.ts: starts it from the environment, stops it on SIGTERM or SIGINT and exits with 0. A bad
@@ -17,6 +17,8 @@ export function runMain(start: StartService): void {
       }
       process.once('SIGTERM', stop)
       process.once('SIGINT', stop)
+      // Under a supervisor that died: what it started must not outlive it.
+      if (process.connected) process.once('disconnect', stop)
     } catch (error) {
       const text = error instanceof ConfigError ? error.message : error instanceof Error ? error.stack : String(error)
       process.stderr.write(`${text}\n`)

@@ -3,10 +3,7 @@ import { DomainError, invalidField, Loop } from '@bitka/kernel'
 import { type BoundService, type CallContext, type HealthState, implement, type ServicePolicy } from '@bitka/mesh'
 import { OperationsService } from '@bitka/proto/bitka/operations/v1/operations_pb'
 import type { AuditInput } from './audit.ts'
-import type { Health, ServiceContext } from './service.ts'
-
-/** One thing a service needs to do its work. */
-export type Dependency = { name: string; ok: boolean; detail: string }
+import type { Dependency, Health, ServiceContext } from './types.ts'
 
 type Options = {
   context: ServiceContext

@@ -1,95 +1,18 @@
-import {
-  type Consumer,
-  type ConsumerOptions,
-  type EventLog,
-  type Relay,
-  type RelayOptions,
-  startConsumer,
-  startRelay,
-} from '@bitka/events'
+import { type Consumer, type ConsumerOptions, type Relay, startConsumer, startRelay } from '@bitka/events'
 import { type Clock, createLogger, type Logger, loadConfig, systemClock } from '@bitka/kernel'
-import {
-  type BoundService,
-  type Client,
-  createClient,
-  createServer,
-  HealthState,
-  type ServiceName,
-  WorkloadIdentity,
-} from '@bitka/mesh'
-import { appRole, type Db, migrate, openDb, schemaName } from '@bitka/store'
-import type { DescService } from '@bufbuild/protobuf'
+import { createClient, createServer, HealthState, WorkloadIdentity } from '@bitka/mesh'
+import { appRole, migrate, openDb, schemaName } from '@bitka/store'
 import { Registry } from 'prom-client'
 import type { z } from 'zod'
-import { type Audit, createAudit } from './audit.ts'
-import type { BaseConfig, Profile } from './config.ts'
+import { createAudit } from './audit.ts'
+import type { BaseConfig } from './config.ts'
 import { openEventLog } from './event-log.ts'
 import { repositoryFolder } from './folders.ts'
 import { serveMetrics } from './metrics.ts'
-import { createOperations, type Dependency } from './operations.ts'
+import { createOperations } from './operations.ts'
 import { claimProfile } from './profile.ts'
 import { startTokens } from './tokens.ts'
-
-export type ServiceEnv = Readonly<Record<string, string | undefined>>
-export type Overrides = { clock?: Clock; log?: Logger }
-export type Health = { ready: boolean; dependencies: Dependency[] }
-export type RunningService = {
-  name: ServiceName
-  /** Where it listens. */
-  port: number
-  health(): Promise<Health>
-  /** Finishes what is under way, then ends everything it started. */
-  stop(): Promise<void>
-}
-export type StartService = (env: ServiceEnv, overrides?: Overrides) => Promise<RunningService>
-
-/** What a service is built from. Domain and store functions receive only what they use of it. */
-export type ServiceContext<C extends BaseConfig = BaseConfig> = {
-  name: ServiceName
-  config: C
-  profile: Profile
-  db: Db
-  eventLog: EventLog
-  clock: Clock
-  log: Logger
-  metrics: Registry
-  audit: Audit
-  identity: WorkloadIdentity
-  /** Aborted when the service stops. */
-  signal: AbortSignal
-  /** A client of another service; `idempotent` names the methods that may be retried. */
-  client<S extends DescService>(
-    desc: S,
-    name: ServiceName,
-    options?: { idempotent?: (keyof S['method'] & string)[] },
-  ): Client<S>
-  /** The outbox relay, once the service has started: how old the oldest unsent record of a topic is. */
-  oldestUnsentAgeMs(topic: string): number
-}
-
-type ConsumerSpec = Omit<ConsumerOptions, 'log' | 'db' | 'logger' | 'metrics'>
-
-/** What a service consists of. */
-export type ServiceParts = {
-  rpcs: BoundService[]
-  consumers?: ConsumerSpec[]
-  /** Background loops; stopped before the database closes. */
-  loops?: { stop(): Promise<void> }[]
-  /** What the service depends on beyond database, log and consumers. */
-  dependencies?: () => Promise<Dependency[]>
-  /** The keys that tokens are checked with; default: fetched from auth. */
-  jwks?: Parameters<typeof startTokens>[0]['jwks']
-  /** Before the outbox's first record is sent: compare with the log. */
-  beforeFirstRelay?: RelayOptions['beforeFirstRun']
-  /** After the server has drained, before the database closes. */
-  onStop?: () => Promise<void>
-}
-
-export type ServiceSpec<S extends z.ZodObject> = {
-  name: ServiceName
-  schema: S
-  build: (context: ServiceContext<z.infer<S> & BaseConfig>) => Promise<ServiceParts>
-}
+import type { RunningService, ServiceContext, ServiceSpec, StartService } from './types.ts'
 
 /** How long calls in flight may take to end when the service stops. */
 const DRAIN_GRACE_MS = 10_000

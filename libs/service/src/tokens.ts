@@ -5,7 +5,7 @@ import { SessionRevokedSchema } from '@bitka/proto/bitka/events/v1/identity_pb'
 import { fromBinary } from '@bufbuild/protobuf'
 import { timestampMs } from '@bufbuild/protobuf/wkt'
 import type { JSONWebKeySet } from 'jose'
-import type { ServiceContext } from './service.ts'
+import type { ServiceContext } from './types.ts'
 
 type TokensOptions = {
   context: ServiceContext
