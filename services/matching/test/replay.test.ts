@@ -2,7 +2,7 @@ import { GapError, MarketEngine } from '../src/domain/engine.ts'
 import { decodeState, encodeState } from '../src/domain/snapshot.ts'
 import { replay } from './compare.ts'
 import { generator, numbered, stepsFrom } from './random-commands.ts'
-import { Desk, plainMarket } from './text.ts'
+import { Desk, endings, plainMarket } from './text.ts'
 
 /** Steps that open far more than they close, so that every column grows. */
 function manyOrders(count: number) {
@@ -63,6 +63,16 @@ describe('replay and restore', () => {
     }
     expect(restored.getBook()).toMatchObject({ bids: [], asks: [] })
     expect(restored.getOrder('order-1')).toBeUndefined()
+  })
+
+  it('remembers the order of a user’s orders, which is not that of the book', () => {
+    const desk = new Desk().rest('bid 97 x 1 by bob, bid 99 x 1 by bob, bid 98 x 1 by bob')
+    const { engine } = desk
+    const restored = MarketEngine.restore(engine.snapshot())
+    const all = { kind: 'cancel_all', seq: engine.lastSeq + 1, timeMs: 1, userId: 'bob', reason: 'user' } as const
+    const outcome = restored.apply(all)
+    expect(endings(outcome)).toBe('o1 user 1 left, o2 user 1 left, o3 user 1 left')
+    expect(engine.apply(all)).toEqual(outcome)
   })
 
   it('refuses bytes that are no whole snapshot', () => {
