@@ -101,7 +101,12 @@ class Child {
     const startedMs = Date.now()
     // A group of its own, so that Ctrl-C reaches only us and we stop things in order; the channel tells it when we are gone.
     const child = spawn(process.execPath, ['--tls-min-v1.3', '--enable-source-maps', file], {
-      env: { PATH: process.env.PATH, NODE_ENV: process.env.NODE_ENV, ...env, BITKA_CRASH_POINT: env.BITKA_CRASH_POINT },
+      env: {
+        PATH: process.env.PATH,
+        NODE_ENV: process.env.NODE_ENV,
+        BITKA_CRASH_POINT_FILE: process.env.BITKA_CRASH_POINT_FILE,
+        ...env,
+      },
       stdio: ['ignore', output, output, 'ipc'],
       detached: true,
     })

@@ -1,5 +1,13 @@
 import fc from 'fast-check'
-import { ceilDiv, floorDiv, formatMinor, formatMinorFixed, MAX_MINOR, parseMinor, parsePositiveMinor } from './amount.ts'
+import {
+  ceilDiv,
+  floorDiv,
+  formatMinor,
+  formatMinorFixed,
+  MAX_MINOR,
+  parseMinor,
+  parsePositiveMinor,
+} from './amount.ts'
 
 const reason = (run: () => unknown): unknown => {
   try {

@@ -44,7 +44,12 @@ describe('Gatherer', () => {
   })
 
   it('refuses what would make the queue grow without bound', async () => {
-    const gatherer = new Gatherer<number, number>({ windowMs: 1, maxItems: 10, maxQueue: 2, run: async (items) => items })
+    const gatherer = new Gatherer<number, number>({
+      windowMs: 1,
+      maxItems: 10,
+      maxQueue: 2,
+      run: async (items) => items,
+    })
     const taken = [gatherer.add(1), gatherer.add(2)]
     await expect(gatherer.add(3)).rejects.toMatchObject({ kind: 'unavailable' })
     await Promise.all(taken)
