@@ -1,5 +1,5 @@
 import { Book, type Loaded, type Written } from './book.ts'
-import { applyHold, applyRelease } from './hold.ts'
+import { applyHold, applyRelease, repeatedHold } from './hold.ts'
 import type { BatchItem } from './items.ts'
 import type { Outcome } from './model.ts'
 import { isDecided, refuse } from './refusals.ts'
@@ -45,63 +45,62 @@ function applyChain(book: Book, chain: readonly BatchItem[]): ItemResult[] {
     return results
   }
   book.undoChain()
-  const failed = results[results.length - 1]
+  const failed = results.at(-1)
   const isFinal = failed !== undefined && !failed.ok && isDecided(failed.refusal)
+  const together = isFinal
+    ? refuse('conflict', 'An item that this one is linked with was refused.')
+    : refuse('unavailable', 'An item that this one is linked with could not be decided.')
+  // Asked again after the chain was undone: what one of its items answered to another may be gone.
   return chain.map((item, index) => {
-    const result = results[index]
-    if (result && (result.replayed || !result.ok)) return result.replayed ? result : keep(book, item, result)
-    if (!isFinal)
-      return { ...refuse('unavailable', 'An item that this one is linked with could not be decided.'), replayed: false }
-    return keep(book, item, {
-      ...refuse('conflict', 'An item that this one is linked with was refused.'),
-      replayed: false,
-    })
+    const own = results[index]
+    return repeated(book, item) ?? keep(book, item, own && !own.ok ? own : { ...together, replayed: false })
   })
 }
 
 /** Remembers the refusal of an item whose own effects were undone. */
 function keep(book: Book, { op, key }: BatchItem, result: ItemResult): ItemResult {
   if (result.ok || result.behind || !isDecided(result.refusal)) return result
-  if (op.type === 'hold' && !book.hold(op.holdId)) {
-    book.place({ id: op.holdId, state: 'refused', content: op.content, refusal: result.refusal })
-  }
-  if (key && !book.answer(key)) book.remember({ ...key, outcome: { ok: false, refusal: result.refusal } })
+  if (op.type === 'hold') book.place({ id: op.holdId, state: 'refused', content: op.content, refusal: result.refusal })
+  if (key) book.remember({ ...key, outcome: { ok: false, refusal: result.refusal } })
   return result
 }
 
-function applyItem(book: Book, { op, key }: BatchItem): ItemResult {
+/** The answer that was given before, under the item's key or to its hold; undefined when it is new. */
+function repeated(book: Book, { op, key }: BatchItem): ItemResult | undefined {
   const first = key && book.answer(key)
   if (first) {
-    if (Buffer.compare(first.requestHash, key.requestHash) === 0) return { ...first.outcome, replayed: true }
+    const isSame = Buffer.compare(first.requestHash, key.requestHash) === 0
     const conflict = refuse('conflict', 'This idempotency key was already used for another request.')
-    return { ...conflict, replayed: true }
+    return { ...(isSame ? first.outcome : conflict), replayed: true }
   }
-  const result = decide(book, op)
-  if (key && (result.ok || isDecided(result.refusal))) {
-    const { replayed: _, ...outcome } = result
-    book.remember({ ...key, outcome })
-  }
-  return result
+  const outcome = op.type === 'hold' ? repeatedHold(book, op) : undefined
+  return outcome && { ...outcome, replayed: true }
 }
 
-function decide(book: Book, op: BatchItem['op']): ItemResult {
+function applyItem(book: Book, item: BatchItem): ItemResult {
+  const first = repeated(book, item)
+  if (first) return first
+  const outcome = decide(book, item.op)
+  if (item.key && (outcome.ok || isDecided(outcome.refusal))) book.remember({ ...item.key, outcome })
+  return { ...outcome, replayed: false }
+}
+
+function decide(book: Book, op: BatchItem['op']): Outcome {
   switch (op.type) {
-    case 'hold': {
-      const { outcome, replayed } = applyHold(book, op)
-      return { ...outcome, replayed }
-    }
+    case 'hold':
+      return applyHold(book, op)
     case 'release':
-      return { ...applyRelease(book, op), replayed: false }
+      return applyRelease(book, op)
     case 'transfer':
-      return { ...applyTransfer(book, op), replayed: false }
+      return applyTransfer(book, op)
     case 'adjust':
-      return { ...applyAdjust(book, op), replayed: false }
+      return applyAdjust(book, op)
     case 'reverse':
-      return { ...applyReverse(book, op), replayed: false }
+      return applyReverse(book, op)
     case 'settle':
       applySettle(book, op)
-      return { ok: true, answer: {}, replayed: false }
+      return { ok: true, answer: {} }
     case 'refuse':
-      return { ok: false, refusal: op.refusal, replayed: false }
+      return { ok: false, refusal: op.refusal }
   }
 }

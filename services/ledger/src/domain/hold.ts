@@ -1,19 +1,28 @@
 import type { Book } from './book.ts'
 import type { HoldOp, ReleaseOp } from './items.ts'
-import { type Hold, type HoldContent, type Outcome, user } from './model.ts'
+import { type HoldContent, type Outcome, user } from './model.ts'
 import { accountFrozen, assetInactive, insufficientFunds, isDecided, refuse } from './refusals.ts'
 
 const PLACED: Outcome = { ok: true, answer: {} }
 
-/** Sets funds aside. An id is answered once: whatever the first answer was, the same request gets it again. */
-export function applyHold(book: Book, op: HoldOp): { outcome: Outcome; replayed: boolean } {
-  const known = book.hold(op.holdId)
-  if (known) return { outcome: repeated(known, op.content), replayed: true }
+/** Sets funds aside for an id that has had no answer yet. A final refusal is its answer for good. */
+export function applyHold(book: Book, op: HoldOp): Outcome {
   const outcome = decide(book, op)
   if (!outcome.ok && !outcome.behind && isDecided(outcome.refusal)) {
     book.place({ id: op.holdId, state: 'refused', content: op.content, refusal: outcome.refusal })
   }
-  return { outcome, replayed: false }
+  return outcome
+}
+
+/** What the id's first request was answered; undefined when this is the first. */
+export function repeatedHold(book: Book, { holdId, content }: HoldOp): Outcome | undefined {
+  const known = book.hold(holdId)
+  if (!known) return undefined
+  if (known.state === 'tombstone' || (known.state === 'placed' && known.released)) {
+    return refuse('conflict', 'This hold was released.')
+  }
+  if (!sameContent(known.content, content)) return refuse('conflict', 'There is another hold with this id.')
+  return known.state === 'placed' ? PLACED : { ok: false, refusal: known.refusal }
 }
 
 function decide(book: Book, { holdId, content, shown }: HoldOp): Outcome {
@@ -43,14 +52,6 @@ const behind = (): Outcome => ({
   refusal: { kind: 'unavailable', message: 'Recent trades are still being settled. Try again shortly.' },
   behind: true,
 })
-
-function repeated(known: Hold, content: HoldContent): Outcome {
-  if (known.state === 'tombstone' || (known.state === 'placed' && known.released)) {
-    return refuse('conflict', 'This hold was released.')
-  }
-  if (!sameContent(known.content, content)) return refuse('conflict', 'There is another hold with this id.')
-  return known.state === 'placed' ? PLACED : { ok: false, refusal: known.refusal }
-}
 
 const sameContent = (a: HoldContent, b: HoldContent): boolean =>
   a.purpose === b.purpose &&

@@ -82,13 +82,17 @@ export function accountNeeds(
     const key = ownerKey(owner, asset)
     if (create || !owned.has(key)) owned.set(key, { owner, asset, create })
   }
+  const placedHere = new Map<string, HoldFacts>()
   const ofHold = (holdId: string): HoldFacts | undefined => {
-    const hold = holds.get(holdId)
+    const hold = holds.get(holdId) ?? placedHere.get(holdId)
     if (hold?.accountId !== undefined) ids.add(hold.accountId)
     return hold
   }
   for (const { op } of items) {
-    if (op.type === 'hold') own(user(op.content.userId), op.content.asset)
+    if (op.type === 'hold') {
+      own(user(op.content.userId), op.content.asset)
+      placedHere.set(op.holdId, op.content)
+    }
     if (op.type === 'release') ofHold(op.holdId)
     if (op.type === 'transfer') {
       ids.add(op.accountId)

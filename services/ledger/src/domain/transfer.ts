@@ -7,7 +7,7 @@ import { accountFrozen, accountNotFound, assetInactive, insufficientFunds, refus
 /** From a user to a user, out of what is available. */
 export function applyTransfer(book: Book, op: TransferOp): Outcome {
   const from = book.accountById(op.accountId)
-  if (!from || from.owner.kind !== 'user' || from.asset !== op.asset) return accountNotFound()
+  if (from?.owner.kind !== 'user' || from.asset !== op.asset) return accountNotFound()
   assert(op.amount > 0n, 'a transfer is above zero')
   assert(from.owner.id !== op.toUserId, 'a transfer has two owners')
   if (!book.asset(op.asset)?.isActive) return assetInactive()
@@ -37,7 +37,7 @@ export function applyTransfer(book: Book, op: TransferOp): Outcome {
 /** Into or out of a user's account, against `external`, so that money never appears from nowhere. */
 export function applyAdjust(book: Book, op: AdjustOp): Outcome {
   const account = book.accountById(op.accountId)
-  if (!account || account.owner.kind !== 'user' || account.asset !== op.asset) return accountNotFound()
+  if (account?.owner.kind !== 'user' || account.asset !== op.asset) return accountNotFound()
   assert(op.amount > 0n, 'an adjustment is above zero')
   if (book.asset(op.asset)?.decimals !== op.decimals) {
     return refuse('unavailable', 'The asset was changed meanwhile. Try again.')

@@ -36,6 +36,8 @@ function toResult(symbol: string, { number, body }: MatchResult): SettleResult {
     case 'orderAccepted':
     case 'cancelRejected':
     case 'bookChanged':
+    case 'definitionRejected':
+    case 'allCancelled':
       return { number, type: 'other' }
     case undefined:
       throw new SettlementError(`${symbol}: result ${number} is of a kind that this ledger does not know`)
