@@ -3,9 +3,11 @@ import {
   AclOperationTypes,
   AclPermissionTypes,
   AclResourceTypes,
+  type Admin,
   type ITopicConfig,
   ResourcePatternTypes,
 } from 'kafkajs'
+import { pause } from '../retry.ts'
 import { topics as allTopics, type ServiceName, serviceNames, type TopicTable } from '../topics.ts'
 import { type KafkaConnection, kafkaClient } from './client.ts'
 
@@ -21,6 +23,7 @@ export type SyncKafkaOptions = KafkaConnection & {
 }
 
 const DAY_MS = 86_400_000
+const LEADERS_TIMEOUT_MS = 60_000
 
 /** Makes topics, partitions and ACLs as the table of topics says. Runs as an administrator; safe to repeat. */
 export async function syncKafkaTopics(options: SyncKafkaOptions): Promise<void> {
@@ -43,9 +46,27 @@ export async function syncKafkaTopics(options: SyncKafkaOptions): Promise<void> 
       .filter(({ count, has }) => count > has)
     if (grow.length > 0)
       await admin.createPartitions({ topicPartitions: grow.map(({ topic, count }) => ({ topic, count })) })
+    await waitForLeaders(admin, Object.keys(topics))
     if (principal) await admin.createAcls({ acl: kafkaAcls(topics, principal) })
   } finally {
     await admin.disconnect()
+  }
+}
+
+/** The controller knows of a new partition's leader before the leader itself does. */
+async function waitForLeaders(admin: Admin, topics: string[]): Promise<void> {
+  const deadlineMs = performance.now() + LEADERS_TIMEOUT_MS
+  for (const topic of topics) {
+    for (;;) {
+      try {
+        await admin.fetchTopicOffsets(topic)
+        break
+      } catch (error) {
+        if (performance.now() > deadlineMs) throw error
+        await pause(200)
+        await admin.fetchTopicMetadata({ topics: [topic] })
+      }
+    }
   }
 }
 

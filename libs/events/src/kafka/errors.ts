@@ -23,7 +23,8 @@ export function asLogError(error: unknown): unknown {
   if (error instanceof DomainError || error instanceof FencedError || error instanceof ForbiddenTopicError) return error
   for (const { type, message } of chain(error)) {
     if (typeof type !== 'string') continue
-    if (FENCED.has(type)) return new FencedError(message, { cause: error })
+    // 90 is PRODUCER_FENCED, which brokers say beside INVALID_PRODUCER_EPOCH and kafkajs does not know.
+    if (FENCED.has(type) || message === 'Unknown error code 90') return new FencedError(message, { cause: error })
     if (FORBIDDEN.has(type) || type === 'UNKNOWN_TOPIC_OR_PARTITION')
       return new ForbiddenTopicError(message, { cause: error })
   }
