@@ -26,6 +26,8 @@ export type Exchange = {
   /** Where the public API is. */
   url: string
   platform: Platform
+  /** Where each service listens. */
+  ports: Ports
   /** Only at the first start, and only when none was given. Kept until `operatorShown` says that somebody has seen it. */
   newOperatorPassword: string | undefined
   operatorShown(): void
@@ -94,6 +96,7 @@ export async function startExchange(
     return {
       url,
       platform,
+      ports,
       newOperatorPassword: operator.generated,
       operatorShown: operator.shown,
       processes,
