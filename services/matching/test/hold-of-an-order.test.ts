@@ -112,5 +112,5 @@ it('an order never uses more than its hold, into however many fills and prices i
       expect(paid <= maxQuote && fees >= 0n).toBe(true)
     },
   )
-  fc.assert(property, { numRuns: 2_000 })
+  fc.assert(property, { numRuns: 1_000 })
 })

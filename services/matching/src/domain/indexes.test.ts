@@ -67,7 +67,7 @@ describe('LevelIndex', () => {
       for (const slot of resting) index.dequeue(slot)
       expect([index.best, index.totalLots, index.tree.root]).toEqual([0, 0, 0])
     })
-    fc.assert(property, { numRuns: 150 })
+    fc.assert(property, { numRuns: 60 })
   })
 
   it('tells a level that went and came back once, and only when it differs', () => {
@@ -117,6 +117,6 @@ describe('SeqIndex', () => {
       expect(index.size).toBe(model.size)
       for (const [, key] of steps) expect(index.find(key)).toBe(model.get(key) ?? 0)
     })
-    fc.assert(property, { numRuns: 100 })
+    fc.assert(property, { numRuns: 60 })
   })
 })
