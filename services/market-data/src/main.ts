@@ -1,0 +1,4 @@
+import { runMain } from '@bitka/service'
+import { startMarketData } from './service.ts'
+
+runMain(startMarketData)
