@@ -4,6 +4,8 @@ import { z } from 'zod'
 /** What the ledger reads from its environment, beside what every service reads. */
 export const ledgerSchema = z.object({
   ...baseShape,
+  /** A JSON file with the assets to create when there is none yet (ADR 0007). */
+  BITKA_SEED_FILE: z.string().optional(),
   /** How long a posting waits for others to share its commit, in milliseconds. */
   BITKA_LEDGER_GATHER_MS: z.coerce.number().min(0).max(100).default(2),
   /** The most postings in one commit. */

@@ -10,6 +10,7 @@ import { RESULTS_TOPIC, SETTLEMENT_GROUP, settlementConsumer } from './events/se
 import { ledgerPolicy, postingPolicy } from './policy.ts'
 import { Poster } from './poster.ts'
 import { ledgerRpcs, postingRpcs } from './rpc/index.ts'
+import { seedAssets } from './seed.ts'
 import { SettlementStatus } from './settlement-status.ts'
 
 /** Assets, accounts, holds and transactions: the exchange's books. */
@@ -18,6 +19,7 @@ export const startLedger = defineService({
   schema: ledgerSchema,
   build: async (service) => {
     const { config, db, clock, log, audit, eventLog, signal } = service
+    if (config.BITKA_SEED_FILE !== undefined) await seedAssets({ db, clock, audit }, config.BITKA_SEED_FILE)
     const balances = new BalanceHub()
     const poster = new Poster({
       db,

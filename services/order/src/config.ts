@@ -5,6 +5,8 @@ const count = (fallback: number) => z.coerce.number().int().min(1).default(fallb
 
 export const orderSchema = z.object({
   ...baseShape,
+  /** A JSON file with the markets to create when there is none yet (ADR 0007). */
+  BITKA_SEED_FILE: z.string().optional(),
   /** How long the first order of a batch waits for company, in milliseconds. */
   BITKA_ORDER_GATHER_MS: z.coerce.number().min(0).max(100).default(3),
   /** The most orders in one batch; the ledger takes 1,000 holds a call. */

@@ -46,8 +46,12 @@ export function seedMarkets(ctx: OrderContext, file: string): Seeding {
 }
 
 async function createMissing(ctx: OrderContext, seeds: readonly Seed[]): Promise<void> {
-  if ((await markets.list(ctx.db)).length > 0) return
-  const assets = await readAssets(ctx.ledger, [...new Set(seeds.flatMap((seed) => [seed.base_asset, seed.quote_asset]))], {})
+  if ((await markets.all(ctx.db)).length > 0) return
+  const assets = await readAssets(
+    ctx.ledger,
+    [...new Set(seeds.flatMap((seed) => [seed.base_asset, seed.quote_asset]))],
+    {},
+  )
   const partitions = await commandPartitions(ctx)
   await ctx.db.transaction(async (tx) => {
     if ((await markets.countLocked(tx)) > 0) return

@@ -19,7 +19,13 @@ export type Commanded = { symbol: string; commandSeq: bigint }
 export async function createMarket(
   ctx: OrderContext,
   tx: Tx,
-  request: { definition: Definition; assets: readonly AssetFacts[]; partitions: number; call: CallContext },
+  request: {
+    definition: Definition
+    assets: readonly AssetFacts[]
+    partitions: number
+    /** None for the markets of the first start. */
+    call: CallContext | undefined
+  },
 ): Promise<Commanded> {
   const checked = checkDefinition(request.definition, request.assets)
   if (checked.wantedStatus === MarketStatus.DELISTED) {
@@ -29,10 +35,11 @@ export async function createMarket(
   const market: Market = { ...checked, partition, createdAt: ctx.clock.now() }
   const slot = { symbol: market.symbol, partition, nextCommandSeq: 1n }
   const writer = new CommandWriter(new Map([[market.symbol, slot]]), ctx.clock.nowMs())
-  const commandSeq = writer.write(market.symbol, defineMarket(market), { traceparent: request.call.traceparent })
+  const commandSeq = writer.write(market.symbol, defineMarket(market), { traceparent: request.call?.traceparent })
   await markets.insert(tx, market, slot.nextCommandSeq)
   await appendOutbox(tx, writer.records)
-  await note(ctx, tx, 'admin.market.create', market.symbol, request.call, { partition: String(partition) })
+  const action = request.call ? 'admin.market.create' : 'market.seed'
+  await note(ctx, tx, action, market.symbol, request.call, { partition: String(partition) })
   return { symbol: market.symbol, commandSeq }
 }
 
@@ -99,7 +106,7 @@ async function note(
   tx: Tx,
   action: string,
   symbol: string,
-  call: CallContext,
+  call: CallContext | undefined,
   details: Record<string, string>,
 ): Promise<void> {
   await ctx.audit(tx, { action, outcome: 'succeeded', target: { type: 'market', id: symbol }, ctx: call, details })
