@@ -20,12 +20,12 @@ const schemas = [...services, 'event_log'] as const
 export const databaseRoles: readonly string[] = schemas.flatMap((name) => [ownerRole(name), appRole(name)])
 
 const DATABASE = 'bitka'
+const WATCH_INTERVAL_MS = 200
 const PRUNE_INTERVAL_MS = 3_600_000
 const KEEP_MS = 7 * 86_400_000
 
 /** What stands behind the ports in embedded mode: PostgreSQL, the log in it, the development CA and the mail sink. */
 export type Platform = {
-  postgres: EmbeddedPostgres
   ca: DevCa
   mail: MailSink
   appUrl(service: BackendName): string
@@ -40,7 +40,7 @@ export async function startPlatform(config: EmbeddedConfig, secrets: Secrets, lo
     for (const step of stops.reverse()) await step()
   }
   try {
-    const postgres = await startPostgres({ dataDir: join(dataDir, 'postgres', 'data'), log })
+    const postgres = await keepPostgres(join(dataDir, 'postgres', 'data'), log)
     stops.push(() => postgres.stop())
     const adminUrl = await createDatabase(postgres.adminUrl, DATABASE)
     const password = (role: string): string => {
@@ -70,7 +70,6 @@ export async function startPlatform(config: EmbeddedConfig, secrets: Secrets, lo
     const mail = await startMailSink({ folder: outbox, apiKey: secrets.mailApiKey, log })
     stops.push(() => mail.stop())
     return {
-      postgres,
       ca,
       mail,
       appUrl: (service) => urlOf(appRole(service)),
@@ -80,6 +79,33 @@ export async function startPlatform(config: EmbeddedConfig, secrets: Secrets, lo
   } catch (error) {
     await stop()
     throw error
+  }
+}
+
+/** Runs PostgreSQL, and starts it again when it dies: it recovers by itself, and services reconnect by themselves. */
+async function keepPostgres(dataDir: string, log: Logger): Promise<{ adminUrl: string; stop(): Promise<void> }> {
+  let server: EmbeddedPostgres = await startPostgres({ dataDir, log })
+  const { adminUrl, port } = server
+  const watch = new Loop({ name: 'postgres.watch', intervalMs: WATCH_INTERVAL_MS, log }, async () => {
+    if (isAlive(server.pid)) return
+    log.error({ pid: server.pid }, 'PostgreSQL died and is started again')
+    server = await startPostgres({ dataDir, port, log })
+  })
+  return {
+    adminUrl,
+    stop: async () => {
+      await watch.stop()
+      await server.stop()
+    },
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }
 
