@@ -55,7 +55,8 @@ export type Subscription = {
 export type EventLog = {
   /**
    * Appends durably; answers one place per record, in order. Records of one call and partition stay together in order. With
-   * a fence, all records go to the fence's partition. After an `unavailable` error they may or may not be in the log.
+   * a fence, all records go to the fence's partition. After an `unavailable` error they may or may not be in the log: append
+   * again (consumers dedupe), or with a fence acquire a new one and read the output before going on.
    * @throws FencedError a newer owner holds the partition
    * @throws ForbiddenTopicError not a producer of the topic
    */

@@ -1,5 +1,5 @@
 import { DomainError } from '@bitka/kernel'
-import { Partitioners } from 'kafkajs'
+import kafkajs from 'kafkajs'
 import { partitionOf } from './partitioner.ts'
 import { backoffMs, defaultRetry, isTransient } from './retry.ts'
 import { auditTopics, serviceNames, topics } from './topics.ts'
@@ -28,7 +28,7 @@ describe('isTransient', () => {
 
 describe('partitionOf', () => {
   it('agrees with kafkajs, and so with the Java client', () => {
-    const theirs = Partitioners.DefaultPartitioner()
+    const theirs = kafkajs.Partitioners.DefaultPartitioner()
     for (const count of [1, 2, 4, 7, 64]) {
       const partitionMetadata = Array.from({ length: count }, (_, partitionId) => ({
         partitionErrorCode: 0,

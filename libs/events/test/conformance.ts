@@ -290,7 +290,7 @@ export function logConformance(name: string, setUp: () => Promise<LogUnderTest>)
         )
         const service = new Service(new Map([[`${topic}/0`, places[4]?.offset as bigint]]))
         service.failOn = '9'
-        const subscription = await service.join(open(), `group-${topic}`, [topic])
+        const subscription = await service.join(open(), `order.group-${topic}`, [topic])
         await waitFor(() => service.seen.length >= 6, { timeoutMs: 30_000 })
         await log.append(topic, [record('k', 'next')])
         await waitFor(() => service.seen.length >= 7, { timeoutMs: 30_000 })
@@ -305,9 +305,9 @@ export function logConformance(name: string, setUp: () => Promise<LogUnderTest>)
         const topic = await fixture.topic(4)
         const positions = new Map<string, bigint>()
         const [one, two] = [new Service(positions), new Service(positions)]
-        const first = await one.join(open(), `group-${topic}`, [topic])
+        const first = await one.join(open(), `order.group-${topic}`, [topic])
         await waitFor(() => first.assigned().length === 4, { timeoutMs: 30_000 })
-        const second = await two.join(open(), `group-${topic}`, [topic])
+        const second = await two.join(open(), `order.group-${topic}`, [topic])
         const send = (tag: string) =>
           log.append(
             topic,
@@ -326,7 +326,7 @@ export function logConformance(name: string, setUp: () => Promise<LogUnderTest>)
       it('shows the same records to every group', async () => {
         const topic = await fixture.topic(1)
         const services = [new Service(new Map()), new Service(new Map())]
-        await Promise.all(services.map((service, i) => service.join(open(), `group-${i}-${topic}`, [topic])))
+        await Promise.all(services.map((service, i) => service.join(open(), `order.group-${i}-${topic}`, [topic])))
         await log.append(topic, [record('k', 'for all')])
         for (const service of services) {
           await waitFor(() => service.seen.length === 1, { timeoutMs: 30_000 })

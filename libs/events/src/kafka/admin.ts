@@ -1,11 +1,9 @@
-import {
+import kafkajs, {
   type AclEntry,
-  AclOperationTypes,
-  AclPermissionTypes,
-  AclResourceTypes,
+  type AclOperationTypes,
+  type AclResourceTypes,
   type Admin,
   type ITopicConfig,
-  ResourcePatternTypes,
 } from 'kafkajs'
 import { pause } from '../retry.ts'
 import { topics as allTopics, type ServiceName, serviceNames, type TopicTable } from '../topics.ts'
@@ -87,8 +85,9 @@ function topicConfig(topic: string, topics: TopicTable, options: SyncKafkaOption
 
 /** What each service may do: append to its own topics, read those meant for it, form groups of its own name. */
 export function kafkaAcls(topics: TopicTable, principal: (service: ServiceName) => string): AclEntry[] {
-  const { TOPIC, GROUP, TRANSACTIONAL_ID } = AclResourceTypes
-  const { READ, WRITE, DESCRIBE } = AclOperationTypes
+  const { TOPIC, GROUP, TRANSACTIONAL_ID } = kafkajs.AclResourceTypes
+  const { READ, WRITE, DESCRIBE } = kafkajs.AclOperationTypes
+  const { PREFIXED, LITERAL } = kafkajs.ResourcePatternTypes
   const acls: AclEntry[] = []
   const allow = (
     service: ServiceName,
@@ -101,11 +100,11 @@ export function kafkaAcls(topics: TopicTable, principal: (service: ServiceName) 
       acls.push({
         resourceType,
         resourceName,
-        resourcePatternType: prefixed ? ResourcePatternTypes.PREFIXED : ResourcePatternTypes.LITERAL,
+        resourcePatternType: prefixed ? PREFIXED : LITERAL,
         principal: principal(service),
         host: '*',
         operation,
-        permissionType: AclPermissionTypes.ALLOW,
+        permissionType: kafkajs.AclPermissionTypes.ALLOW,
       })
     }
   }

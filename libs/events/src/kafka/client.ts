@@ -1,7 +1,8 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls, type PeerCertificate } from 'node:tls'
 import type { Logger } from '@bitka/kernel'
-import { Kafka, type KafkaConfig, type logCreator, logLevel } from 'kafkajs'
+// Node finds the names of this CommonJS module only on its default export.
+import kafkajs, { type Kafka, type KafkaConfig, type logCreator } from 'kafkajs'
 
 export type KafkaTls = {
   /** PEM. */
@@ -38,7 +39,7 @@ export function kafkaConfig(connection: KafkaConnection): KafkaConfig {
     connectionTimeout: 5_000,
     requestTimeout: 15_000,
     retry,
-    logLevel: logLevel.WARN,
+    logLevel: kafkajs.logLevel.WARN,
     logCreator: logCreatorFor(logger),
     socketFactory: ({ host, port, onConnect }: SocketOptions): Socket => {
       const options = { host, port, ...(isIP(host) ? {} : { servername: host }) }
@@ -50,13 +51,13 @@ export function kafkaConfig(connection: KafkaConnection): KafkaConfig {
   } as KafkaConfig
 }
 
-export const kafkaClient = (connection: KafkaConnection): Kafka => new Kafka(kafkaConfig(connection))
+export const kafkaClient = (connection: KafkaConnection): Kafka => new kafkajs.Kafka(kafkaConfig(connection))
 
 /** What kafkajs calls errors are mostly retries of its own, so they are warnings here; what fails is thrown and logged where handled. */
 export const logCreatorFor =
   (logger: Logger): logCreator =>
   () =>
   ({ namespace, level, log: { message, timestamp: _, logger: __, ...details } }) => {
-    const say = level <= logLevel.WARN ? 'warn' : 'debug'
+    const say = level <= kafkajs.logLevel.WARN ? 'warn' : 'debug'
     logger[say]({ kafka: namespace, ...details }, message)
   }

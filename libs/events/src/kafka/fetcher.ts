@@ -1,4 +1,4 @@
-import { logLevel } from 'kafkajs'
+import kafkajs from 'kafkajs'
 import Cluster from 'kafkajs/src/cluster/index.js'
 import Batch from 'kafkajs/src/consumer/batch.js'
 import loggers from 'kafkajs/src/loggers/index.js'
@@ -49,7 +49,7 @@ export class Fetcher {
     const config = kafkaConfig(this.connection)
     const cluster = new Cluster({
       ...config,
-      logger: loggers.createLogger({ level: logLevel.WARN, logCreator: logCreatorFor(this.connection.logger) }),
+      logger: loggers.createLogger({ level: kafkajs.logLevel.WARN, logCreator: logCreatorFor(this.connection.logger) }),
       enforceRequestTimeout: true,
       metadataMaxAge: 60_000,
       allowAutoTopicCreation: false,
