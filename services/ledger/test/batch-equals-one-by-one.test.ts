@@ -229,6 +229,6 @@ describe('a batch', () => {
       'settle ok',
       'transfer conflict',
     )
-    for (const kind of kinds) expect([kind, (seen.get(kind) ?? 0) >= 50]).toEqual([kind, true])
+    for (const kind of kinds) expect([kind, (seen.get(kind) ?? 0) >= 20]).toEqual([kind, true])
   })
 })

@@ -14,12 +14,16 @@ import type { RunningService, ServiceEnv } from '@bitka/service'
 import { type Db, openDb } from '@bitka/store'
 import { type FakeAuth, fakeAuth, freePort, type TestPlatform, testPlatform, waitFor } from '@bitka/testkit'
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf'
+import { jest } from '@jest/globals'
 import { startLedger } from '../src/service.ts'
 
 export type Person = { userId: string; username: string; as: CallOptions }
 type Party = { orderId: string; quoteAmount: bigint; fee?: bigint; holdAfter: bigint }
 
 const MARKET = 'BTC-THB'
+
+// Starting everything takes seconds on a busy machine.
+jest.setTimeout(60_000)
 
 /** The ledger over real mTLS on a real database and event log; auth's directory and matching are played by the test. */
 export class Harness {
@@ -30,7 +34,7 @@ export class Harness {
   private constructor(
     readonly platform: TestPlatform,
     private readonly auth: FakeAuth,
-    private readonly port: number,
+    readonly port: number,
     readonly ledger: Client<typeof LedgerService>,
     readonly posting: Client<typeof LedgerPostingService>,
     /** The ledger's tables, as their owner. */
@@ -206,6 +210,16 @@ export class Harness {
       taker: party(buyer),
     }
     return { case: 'trade', value }
+  }
+
+  /** Lets settlement go on after everything that is in the log now, as if the records had never been there. */
+  async skipAll(): Promise<void> {
+    const [end] = await this.matching.latestOffsets('trading.matches.executed')
+    await this.db.query(
+      `update consumer_cursors set next_offset = $1, stopped_offset = null, stopped_error = null, stopped_at = null
+       where topic = 'trading.matches.executed' and partition = 0`,
+      [end],
+    )
   }
 
   /** Asserts over the stored rows what no operation may break. */
