@@ -61,15 +61,15 @@ test.each([
     '',
     { page: 2, perPage: 10, status: 2, symbol: 'BTC-THB' },
   ],
-  ['GET', '/v1/orders', 'pag=2', '', { invalid: { pag: 'is not a parameter' } }],
+  ['GET', '/v1/orders', 'pag=2', '', { invalid: { pag: 'unknown parameter' } }],
   ['GET', '/v1/orders', 'page=1&page=2', '', { invalid: { page: 'is given more than once' } }],
   ['GET', '/v1/orders', 'page=1.0', '', { invalid: { page: 'must be a whole number' } }],
   ['GET', '/v1/orders', 'page=99999999999', '', { invalid: { page: 'must be a whole number' } }],
   ['GET', '/v1/ledger/assets', 'active_only=true', '', { activeOnly: true }],
   ['GET', '/v1/ledger/assets', 'active_only=1', '', { invalid: { active_only: 'must be true or false' } }],
-  ['GET', '/v1/orders/7', 'order_id=8', '', { invalid: { order_id: 'is not a parameter' } }], // the path has it
+  ['GET', '/v1/orders/7', 'order_id=8', '', { invalid: { order_id: 'unknown parameter' } }], // the path has it
   ['GET', '/v1/fills', 'from=2026-01-01T07:00:00+07:00', '', { from: { seconds: 1767225600n, nanos: 0 } }], // unescaped plus
-  ['POST', '/v1/orders', 'page=1', '{}', { invalid: { page: 'is not a parameter' } }],
+  ['POST', '/v1/orders', 'page=1', '{}', { invalid: { page: 'unknown parameter' } }],
   ['DELETE', '/v1/orders/7', '', '', { orderId: '7' }], // the body is optional
   ['DELETE', '/v1/orders/7', '', '{"reason":"x"}', { orderId: '7', reason: 'x' }],
   ['PUT', '/v1/ledger/assets/BTC', '', '{"symbol":"BTC","name":"Bitcoin"}', { symbol: 'BTC', name: 'Bitcoin' }],

@@ -43,9 +43,9 @@ export class App {
   private async route(exchange: Exchange): Promise<void> {
     const { connect, rest } = this.options
     const { path, req, res } = exchange
-    if (connect.methodAt(path)) {
+    if (connect.has(path)) {
       if (req.method === 'OPTIONS') answerOptions(req, res, rest.headers, ['OPTIONS', 'POST'])
-      else connect.handle(exchange)
+      else await connect.handle(exchange)
       return
     }
     const own = this.ownAnswer(path)

@@ -5,12 +5,19 @@ import {
   Code,
   ConnectError,
   type ConnectRouter,
+  createConnectRouter,
   createContextKey,
   createContextValues,
   type HandlerContext,
   type ServiceImpl,
 } from '@connectrpc/connect'
-import { connectNodeAdapter } from '@connectrpc/connect-node'
+import type { UniversalHandler } from '@connectrpc/connect/protocol'
+import {
+  compressionBrotli,
+  compressionGzip,
+  universalRequestFromNodeRequest,
+  universalResponseToNodeResponse,
+} from '@connectrpc/connect-node'
 import type { PublicMethod } from '../methods.ts'
 import { Refusal, toAnswer } from '../rest/errors.ts'
 import { checkText } from '../rest/text.ts'
@@ -40,29 +47,40 @@ const exchangeKey = createContextKey<Exchange | undefined>(undefined, { descript
 
 /** The Connect, gRPC-Web and gRPC dialects: the same methods with the same rules, as typed clients speak to them. */
 export class ConnectDialect {
-  private readonly byPath: ReadonlyMap<string, PublicMethod>
-  private readonly exchanges = new WeakMap<object, Exchange>()
-  private readonly adapter: ReturnType<typeof connectNodeAdapter>
+  private readonly handlers: ReadonlyMap<string, UniversalHandler>
 
   constructor(private readonly options: ConnectOptions) {
-    this.byPath = new Map(options.methods.map((method) => [`/${method.name}`, method]))
-    this.adapter = connectNodeAdapter({
-      routes: (router) => this.register(router),
+    const router = createConnectRouter({
       readMaxBytes: options.bodyBytes,
       maxTimeoutMs: CLIENT_TIMEOUT_MS_MAX,
       shutdownSignal: options.shutdown,
-      contextValues: (req) => createContextValues().set(exchangeKey, this.exchanges.get(req)),
+      acceptCompression: [compressionGzip, compressionBrotli],
     })
+    this.register(router)
+    this.handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]))
   }
 
-  /** The method at an address; undefined for addresses of other dialects. */
-  methodAt(path: string): PublicMethod | undefined {
-    return this.byPath.get(path)
+  /** Whether this dialect has a method at the address. */
+  has(path: string): boolean {
+    return this.handlers.has(path)
   }
 
-  handle(exchange: Exchange): void {
-    this.exchanges.set(exchange.req, exchange)
-    this.adapter(exchange.req, exchange.res)
+  /** What connectNodeAdapter does, with our log in place of the console. */
+  async handle(exchange: Exchange): Promise<void> {
+    const { req, res, path, log } = exchange
+    const handler = this.handlers.get(path)
+    if (!handler) throw new Error(`no typed method at ${path}`)
+    const values = createContextValues().set(exchangeKey, exchange)
+    try {
+      await universalResponseToNodeResponse(
+        await handler(universalRequestFromNodeRequest(req, res, undefined, values)),
+        res,
+      )
+    } catch (error) {
+      // Nothing can be said to a client that is gone, and nothing is wrong.
+      if (!res.destroyed) log.warn({ err: error }, 'an answer could not be written')
+      res.destroy()
+    }
   }
 
   private register(router: ConnectRouter): void {

@@ -13,10 +13,10 @@ const PROBLEMS_MAX = 20
 /** Throws when there are problems. */
 export function refuseProblems(problems: Problems): void {
   const entries = Object.entries(problems).slice(0, PROBLEMS_MAX)
-  if (entries.length === 0) return
   const [first] = entries
-  const message = entries.length === 1 && first ? `The field ${first[0]} ${first[1]}.` : 'Some fields are not valid.'
-  throw new DomainError('invalid', message, Object.fromEntries(entries))
+  if (!first) return
+  const more = entries.length > 1 ? ` (and ${entries.length - 1} more)` : ''
+  throw new DomainError('invalid', `The request is not valid: ${first.join(': ')}${more}.`, Object.fromEntries(entries))
 }
 
 type Init = Record<string, unknown>
@@ -40,7 +40,7 @@ export function decodeObject(desc: DescMessage, input: JsonInput, problems: Prob
   for (const [name, value] of input) {
     const field = fields.get(name)
     const at = path ? `${path}.${name}` : name
-    if (!field) problems[at.slice(0, 128)] = 'is not a field'
+    if (!field) problems[at.slice(0, 128)] = 'unknown field'
     else setField(init, field, decodeField(field, value, problems, at), problems, at)
   }
   return init

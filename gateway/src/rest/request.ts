@@ -64,7 +64,7 @@ function applyQuery(
     const field = fields.get(name)
     const texts = query.getAll(name)
     if (!field || field.type.is === 'message' || field.type.is === 'struct') {
-      problems[name.slice(0, 128)] = 'is not a parameter'
+      problems[name.slice(0, 128)] = 'unknown parameter'
     } else if (!field.repeated && texts.length > 1) problems[name] = 'is given more than once'
     else if (!texts.every(isPlainText)) problems[name] = 'is not plain text'
     else {
