@@ -1,0 +1,4 @@
+import { runMain } from '@bitka/service'
+import { startMatching } from './service.ts'
+
+runMain(startMatching)
