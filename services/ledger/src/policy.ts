@@ -27,6 +27,6 @@ export const ledgerPolicy: ServicePolicy<typeof LedgerService> = {
 export const postingPolicy: ServicePolicy<typeof LedgerPostingService> = {
   hold: { kind: 'internal', callers: ['order'] },
   release: { kind: 'internal', callers: ['order'] },
-  batchGetAssets: { kind: 'internal', callers: ['order', 'market-data', 'notification'] },
+  batchGetAssets: { kind: 'internal', callers: ['order'] },
   getSettlementStatus: { kind: 'internal', callers: ['order'] },
 }
