@@ -13,3 +13,17 @@ export async function* follow<T, R>(
     subscription.close()
   }
 }
+
+/** Encodes what many readers get once for all of them. */
+export function shared<T extends object, A extends unknown[], R>(
+  encode: (item: T, ...context: A) => R,
+): (item: T, ...context: A) => R {
+  const known = new WeakMap<T, R>()
+  return (item, ...context) => {
+    const found = known.get(item)
+    if (found !== undefined) return found
+    const encoded = encode(item, ...context)
+    known.set(item, encoded)
+    return encoded
+  }
+}
