@@ -4,13 +4,13 @@ import type { HttpRule } from '@bitka/proto/google/api/http_pb'
 import { type DescMethod, type DescService, getOption, hasOption } from '@bufbuild/protobuf'
 import type { Owner } from './public-services.ts'
 
-export type HttpVerb = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+type HttpVerb = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
 /** One REST address of a method. */
 export type Binding = { verb: HttpVerb; path: string; body: string }
 
 /** Which budget a call is taken from. */
-export type LimitClass = 'general' | 'orders' | 'sign-in' | 'registration'
+type LimitClass = 'general' | 'orders' | 'sign-in' | 'registration'
 
 /** What the gateway knows about a public method, all of it from the contract. */
 export type PublicMethod = {

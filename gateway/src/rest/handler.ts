@@ -90,7 +90,7 @@ function send(exchange: Exchange, method: PublicMethod, request: Message, respon
 }
 
 /** The data of a success: one field where the contract names one, else the message; null for a message without fields. */
-export function payload({ desc, responseBody }: PublicMethod, response: Message): Json {
+function payload({ desc, responseBody }: PublicMethod, response: Message): Json {
   const fields = restFields(desc.output)
   if (fields.length === 0) return null
   if (responseBody === undefined) return encodeMessage(desc.output, response)

@@ -103,7 +103,7 @@ function collect(
 }
 
 /** Undefined for what names nothing: broken escapes and control characters, which no id of ours has. */
-export function decodeSegment(segment: string): string | undefined {
+function decodeSegment(segment: string): string | undefined {
   try {
     const value = decodeURIComponent(segment)
     // biome-ignore lint/suspicious/noControlCharactersInRegex: that is the point

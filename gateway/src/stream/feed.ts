@@ -18,7 +18,7 @@ import { follow } from './follow.ts'
 import type { FeedEvent } from './frame.ts'
 
 export const publicChannels = ['orderbook', 'trades', 'ticker', 'candles'] as const
-export type PublicChannel = (typeof publicChannels)[number]
+type PublicChannel = (typeof publicChannels)[number]
 
 /** What a public subscription is to. */
 export type Topic = { symbol: string } & (

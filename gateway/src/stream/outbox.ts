@@ -12,7 +12,7 @@ export type OutboxOptions = {
 }
 
 /** Application-defined: the reader was too slow. */
-export const CLOSE_SLOW = 4008
+const CLOSE_SLOW = 4008
 /** A peer that does not read will not answer the close either. */
 const CLOSE_WAIT_MS = 1_000
 
