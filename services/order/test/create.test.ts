@@ -49,7 +49,9 @@ it('accepts an order: funds held, the command in the log, the event and the audi
     symbol: 'BTC-THB',
     producer: 'order',
   })
-  const { rows } = await h.db.query<{ value: Buffer }>(`select value from outbox where topic = 'trading.orders.created'`)
+  const { rows } = await h.db.query<{ value: Buffer }>(
+    `select value from outbox where topic = 'trading.orders.created'`,
+  )
   expect(rows.map(({ value }) => fromBinary(OrderCreatedSchema, value).orderId)).toContain(orderId)
   expect(await h.audited('order.create')).toContainEqual([1, ''])
 })
@@ -58,9 +60,11 @@ it('shows an order as pending until the engine has said something, and the engin
   const { orderId } = await create()
   expect((await h.client.getOrder({ orderId }, alice.as)).order?.status).toBe(OrderStatus.PENDING)
   const waited = create(limitBuy, waiting(alice, 5))
-  const { orderId: second } = await waitFor(() =>
-    h.engine.commands.map(({ body }) => body.value as { orderId?: string; userId?: string })
-      .find((value) => value.userId === alice.userId && value.orderId !== orderId) as { orderId: string } | undefined,
+  const { orderId: second } = await waitFor(
+    () =>
+      h.engine.commands
+        .map(({ body }) => body.value as { orderId?: string; userId?: string })
+        .find((value) => value.userId === alice.userId && value.orderId !== orderId) as { orderId: string } | undefined,
   )
   await h.engine.accept(second)
   expect(await waited).toMatchObject({ orderId: second, status: ACCEPTED, order: { status: OrderStatus.OPEN } })
@@ -68,9 +72,13 @@ it('shows an order as pending until the engine has said something, and the engin
 
 it('says rejected to those who waited for a rejection', async () => {
   const waited = create({ ...limitBuy, postOnly: true, clientOrderId: 'po' }, waiting(alice, 5))
-  const command = await waitFor(() => h.engine.commands.find(({ body }) => body.case === 'newOrder' && body.value.postOnly))
+  const command = await waitFor(() =>
+    h.engine.commands.find(({ body }) => body.case === 'newOrder' && body.value.postOnly),
+  )
   const { orderId } = command.body.value as { orderId: string }
-  await h.engine.say('BTC-THB', [{ case: 'orderRejected', value: { orderId, reason: RejectReason.POST_ONLY_WOULD_TAKE } }])
+  await h.engine.say('BTC-THB', [
+    { case: 'orderRejected', value: { orderId, reason: RejectReason.POST_ONLY_WOULD_TAKE } },
+  ])
   expect(await waited).toMatchObject({
     status: CreateOrderStatus.REJECTED,
     order: { status: OrderStatus.REJECTED, rejectReason: RejectReason.POST_ONLY_WOULD_TAKE },
@@ -98,8 +106,16 @@ it('sends a market buy without a reference price unfunded, for the engine to rej
 
 it.each([
   ['an unknown market', { ...limitBuy, symbol: 'XXX-THB' }, ['invalid', { symbol: 'names no market' }]],
-  ['no price', { symbol: 'BTC-THB', side: BUY, type: LIMIT, quantity: '1' }, ['invalid', { price: 'is required for a limit order' }]],
-  ['a tick between', { ...limitBuy, price: '1000.01' }, ['invalid', { price: 'must be a whole multiple of the tick size 0.05' }]],
+  [
+    'no price',
+    { symbol: 'BTC-THB', side: BUY, type: LIMIT, quantity: '1' },
+    ['invalid', { price: 'is required for a limit order' }],
+  ],
+  [
+    'a tick between',
+    { ...limitBuy, price: '1000.01' },
+    ['invalid', { price: 'must be a whole multiple of the tick size 0.05' }],
+  ],
 ])('refuses %s', async (_, order, expected) => {
   expect(await refusal(create(order))).toEqual(expected)
 })
@@ -179,7 +195,10 @@ describe('an Idempotency-Key', () => {
     expect(await refusal(create({ ...limitBuy, clientOrderId: 'c' }, keyed(alice, 'k5')))).toEqual(taken)
     expect(await refusal(create({ ...limitBuy, quantity: '0' }, keyed(alice, 'k6')))).toMatchObject(['invalid', {}])
     expect(await create(limitBuy, keyed(alice, 'k6'))).toMatchObject({ status: ACCEPTED })
-    expect(await refusal(create(limitBuy, keyed(alice, 'a b')))).toMatchObject(['invalid', { 'Idempotency-Key': expect.anything() }])
+    expect(await refusal(create(limitBuy, keyed(alice, 'a b')))).toMatchObject([
+      'invalid',
+      { 'Idempotency-Key': expect.anything() },
+    ])
   })
 
   it('finishes an order whose funds could not be asked for the first time', async () => {
@@ -211,7 +230,10 @@ it('refuses more open orders than the market allows, and takes one again when on
   await h.market({ symbol: 'ETH-THB', baseAsset: 'ETH', maxOpenOrders: 2 })
   const order = { ...limitBuy, symbol: 'ETH-THB' }
   const { orderId } = await create(order)
-  expect((await Promise.all([refusal(create(order)), refusal(create(order))])).sort()).toEqual(['conflict', 'it was done'])
+  expect((await Promise.all([refusal(create(order)), refusal(create(order))])).sort()).toEqual([
+    'conflict',
+    'it was done',
+  ])
   await h.engine.accept(orderId)
   await h.engine.say('ETH-THB', [{ case: 'orderClosed', value: { orderId, reason: 2 } }])
   await waitFor(async () => (await refusal(create(order))) === 'it was done')
@@ -231,7 +253,10 @@ it('takes no orders in a market that does not trade', async () => {
 describe('back-pressure', () => {
   it('refuses orders of a market whose settlement is stopped or behind, and takes them again', async () => {
     const partition = h.engine.commands.find(({ symbol }) => symbol === 'BTC-THB')?.partition ?? 0
-    for (const state of [{ lagMs: 0n, stopped: true }, { lagMs: 10_001n, stopped: false }]) {
+    for (const state of [
+      { lagMs: 0n, stopped: true },
+      { lagMs: 10_001n, stopped: false },
+    ]) {
       h.ledger.settlement.set(partition, state)
       await waitFor(async () => (await refusal(create())) === 'unavailable')
       h.ledger.settlement.delete(partition)

@@ -1,10 +1,16 @@
 import type { EventLog } from '@bitka/events'
-import { type MatchResultsSchema as Schema, MatchResultsSchema, type OrderCommand, OrderCommandSchema } from '@bitka/proto/bitka/events/v1/trading_pb'
+import {
+  MatchResultSchema,
+  MatchResultsSchema,
+  type OrderCommand,
+  OrderCommandSchema,
+} from '@bitka/proto/bitka/events/v1/trading_pb'
 import { waitFor } from '@bitka/testkit'
 import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf'
 
-type Results = MessageInitShape<typeof Schema>
-export type Body = NonNullable<NonNullable<Results['results']>[number]['body']>
+type Results = MessageInitShape<typeof MatchResultsSchema>
+type Result = MessageInitShape<typeof MatchResultSchema>
+export type Body = NonNullable<Result['body']>
 
 const COMMANDS = 'trading.orders.commands'
 const RESULTS = 'trading.matches.executed'
@@ -33,10 +39,9 @@ export class Engine {
 
   /** The command that brought an order. */
   async commandOf(orderId: string): Promise<OrderCommand> {
-    return waitFor(
-      () => this.commands.find(({ body }) => body.case === 'newOrder' && body.value.orderId === orderId),
-      { what: `the command of order ${orderId}` },
-    )
+    return waitFor(() => this.commands.find(({ body }) => body.case === 'newOrder' && body.value.orderId === orderId), {
+      what: `the command of order ${orderId}`,
+    })
   }
 
   /** Appends what one command led to; results are numbered here, without gaps unless `skip` leaves some out. */
@@ -49,7 +54,7 @@ export class Engine {
       commandSeq: this.commands.filter((command) => command.symbol === symbol).at(-1)?.commandSeq ?? 0n,
       timeMs: BigInt(Date.now()),
       ...fields,
-      results: bodies.map((body, index) => ({ number: first + BigInt(index), body })) as Results['results'],
+      results: bodies.map((body, index) => create(MatchResultSchema, { number: first + BigInt(index), body })),
     })
     const partition = this.commands.find((command) => command.symbol === symbol)?.partition ?? 0
     const value = toBinary(MatchResultsSchema, message)
@@ -75,7 +80,10 @@ export class Engine {
       for (const record of records) {
         const command = fromBinary(OrderCommandSchema, record.value)
         // As matching does: a command that was sent twice counts once.
-        if (this.commands.some(({ symbol, commandSeq }) => symbol === command.symbol && commandSeq === command.commandSeq)) continue
+        if (
+          this.commands.some(({ symbol, commandSeq }) => symbol === command.symbol && commandSeq === command.commandSeq)
+        )
+          continue
         this.commands.push({ ...command, partition, headers: record.headers })
         if (!this.silent) await this.answer(command)
       }
@@ -83,7 +91,8 @@ export class Engine {
   }
 
   private async answer({ symbol, commandSeq, body }: OrderCommand): Promise<void> {
-    if (body.case === 'defineMarket') await this.say(symbol, [{ case: 'marketDefined', value: body.value }], { commandSeq })
+    if (body.case === 'defineMarket')
+      await this.say(symbol, [{ case: 'marketDefined', value: body.value }], { commandSeq })
     if (body.case === 'setStatus') {
       await this.say(symbol, [{ case: 'marketStatusChanged', value: { status: body.value.status } }], { commandSeq })
     }

@@ -113,6 +113,11 @@ export class FakeLedger {
   }
 
   private settled() {
-    return [0, 1, 2, 3].map((partition) => ({ partition, lagMs: 0n, stopped: false, ...this.settlement.get(partition) }))
+    return [0, 1, 2, 3].map((partition) => ({
+      partition,
+      lagMs: 0n,
+      stopped: false,
+      ...this.settlement.get(partition),
+    }))
   }
 }

@@ -60,10 +60,14 @@ export class Harness {
     return harness
   }
 
+  /** The service's environment. The port stays over restarts, so that the client finds it again. */
+  env(own: ServiceEnv = {}): ServiceEnv {
+    const quick = { BITKA_ORDER_SWEEP_MS: '50', BITKA_ORDER_SETTLEMENT_POLL_MS: '50' }
+    return this.platform.env('order', { BITKA_RPC_PORT: String(this.port), ...quick, ...own })
+  }
+
   async start(env: ServiceEnv = {}): Promise<void> {
-    const own = { BITKA_RPC_PORT: String(this.port), BITKA_ORDER_SWEEP_MS: '50', BITKA_ORDER_SETTLEMENT_POLL_MS: '50' }
-    const overrides = { clock: this.clock, log: silentLogger }
-    this.service = await startOrder(this.platform.env('order', { ...own, ...env }), overrides)
+    this.service = await startOrder(this.env(env), { clock: this.clock, log: silentLogger })
   }
 
   async stop(): Promise<void> {
@@ -128,7 +132,10 @@ export class Harness {
 export const keyed = ({ as }: Person, idempotencyKey: string): CallOptions => ({ ...as, edge: { idempotencyKey } })
 
 /** Waits for the engine up to so many seconds. */
-export const waiting = ({ as }: Person, seconds: number): CallOptions => ({ ...as, edge: { prefer: `wait=${seconds}` } })
+export const waiting = ({ as }: Person, seconds: number): CallOptions => ({
+  ...as,
+  edge: { prefer: `wait=${seconds}` },
+})
 
 /** What a call was refused with: its kind, and its details if it names any. */
 export async function refusal(call: Promise<unknown>): Promise<unknown> {

@@ -15,7 +15,8 @@ export const cancelOrder =
   (ctx: OrderContext): MethodImpl<typeof OrderService.method.cancelOrder> =>
   async (request, call) => {
     const { userId } = userOf(call)
-    const { orderId, clientCancelId, reason } = request
+    const { clientCancelId, reason } = request
+    const orderId = request.orderId.toLowerCase()
     if (clientCancelId !== undefined && !VISIBLE_ASCII.test(clientCancelId)) {
       throw invalidField('client_cancel_id', 'must have 1 to 64 visible ASCII characters')
     }
@@ -27,7 +28,7 @@ export const cancelOrder =
       const run = (): Promise<CancelOutcome> => requestCancel(ctx, tx, { userId, orderId, call, details })
       return key ? idempotent(tx, key, run) : run()
     })
-    const isOver = outcome === 'cancelled' || (await hasEnded(ctx, orderId.toLowerCase(), waitOf(call, WAIT_MS)))
+    const isOver = outcome === 'cancelled' || (await hasEnded(ctx, orderId, waitOf(call, WAIT_MS)))
     return isOver
       ? { orderId, status: CancelOrderStatus.CANCELLED, message: 'The order is cancelled.' }
       : { orderId, status: CancelOrderStatus.CANCEL_REQUESTED, message: 'The cancel was requested.' }

@@ -35,8 +35,11 @@ export async function findByKeys(
   const { rows } = await db.query<
     OrderRow & { idempotency_key: string; request_hash: Buffer; refusal: Refusal | null }
   >(
-    `select ${orderColumns}, idempotency_key, request_hash, refusal from orders
-     where (user_id, idempotency_key) in (select * from unnest($1::uuid[], $2::text[]))`,
+    // LATERAL with a limit keeps the planner at one index look-up a key: a join of this size it would hash the whole table for.
+    `select o.* from unnest($1::uuid[], $2::text[]) as k (user_id, key)
+     cross join lateral (
+       select ${orderColumns}, idempotency_key, request_hash, refusal from orders
+       where user_id = k.user_id and idempotency_key = k.key limit 1) as o`,
     [pairs.map(({ userId }) => userId), pairs.map(({ key }) => key)],
   )
   return new Map(
