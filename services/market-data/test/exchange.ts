@@ -9,7 +9,7 @@ import { startMarketData } from '../src/service.ts'
 import { recordOf, Tape, TOPIC } from './tape.ts'
 
 /** A clock that runs from where the test set it. */
-export class TestClock implements Clock {
+class TestClock implements Clock {
   private offsetMs: number
   constructor(nowMs: number) {
     this.offsetMs = nowMs - Date.now()

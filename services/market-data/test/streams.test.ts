@@ -59,7 +59,7 @@ test('a reader that does not read is ended, and the others are not', async () =>
   const [slow, fast] = [bookStream('BBB-THB'), bookStream('BBB-THB')]
   await Promise.all([slow.next(), fast.next()])
   // More than the connection and the buffers of both ends hold, so that it has to wait in the service.
-  const levels = Array.from({ length: 200 }, (_, index): LevelWord => ['ask', 1_000 + index, 1 + (index % 7)])
+  const levels = Array.from({ length: 40 }, (_, index): LevelWord => ['ask', 1_000 + index, 1 + (index % 7)])
   for (let seq = 50; seq <= 400; seq += 50) {
     await exchange.play(...Array.from({ length: 50 }, () => tape.book(...levels)))
     expect(await fast.until(({ body }) => body.value?.seq === BigInt(seq))).toHaveLength(50)

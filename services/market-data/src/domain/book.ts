@@ -6,7 +6,7 @@ export type Level = readonly [ticks: number, lots: number]
 export type Side = typeof BookSide.BID | typeof BookSide.ASK
 
 /** What rests at a price after a change; 0 lots removes the level. */
-export type LevelChange = { readonly side: Side; readonly ticks: number; readonly lots: number }
+type LevelChange = { readonly side: Side; readonly ticks: number; readonly lots: number }
 
 /** One numbered change of a book. */
 export type BookUpdate = { readonly seq: bigint; readonly timeMs: number; readonly changes: readonly LevelChange[] }

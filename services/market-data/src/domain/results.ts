@@ -43,7 +43,7 @@ export type Delta = {
 }
 
 /** A result is missing. Nothing after it can be trusted. */
-export class ResultGap extends Error {
+class ResultGap extends Error {
   override name = 'ResultGap'
   constructor(symbol: string, last: bigint, next: bigint) {
     super(`results of ${symbol} jump from ${last} to ${next}`)

@@ -29,7 +29,7 @@ export function readLimit(value: number | undefined, fallback: number, field = '
   return value
 }
 
-export function readTime(value: Timestamp | undefined, field: string): Date | undefined {
+function readTime(value: Timestamp | undefined, field: string): Date | undefined {
   if (!value) return undefined
   if (value.seconds < SECONDS_MIN || value.seconds > SECONDS_MAX) throw invalidField(field, 'is no time')
   return new Date(timestampMs(value))
