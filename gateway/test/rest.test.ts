@@ -145,7 +145,7 @@ describe('tokens', () => {
   it('reach the service, which sees the user', async () => {
     world.on('GetMe', async () => ({ profile: { id: 'u' } }))
     const answer = await send('/v1/users/me', { token: token({ userId: 'user-1' }) })
-    expect(answer.json.data).toMatchObject({ id: 'u', full_name: null })
+    expect(answer.json.data).toMatchObject({ id: 'u' })
     expect(world.last.ctx.user?.userId).toBe('user-1')
   })
 
@@ -313,6 +313,8 @@ describe('bodies', () => {
   it('are 413 above 64 KiB, announced or not', async () => {
     const large = `{"symbol":"${'x'.repeat(70_000)}"}`
     expect((await post(large, json)).status).toBe(413)
+    // Far above: the answer still arrives, and not a reset of the connection.
+    expect((await post('x'.repeat(3_000_000), json)).status).toBe(413)
     const status = await new Promise<number>((resolve, reject) => {
       const req = httpRequest(`${base}/v1/orders`, {
         method: 'POST',
@@ -321,8 +323,20 @@ describe('bodies', () => {
       req.on('response', (response) => resolve(response.statusCode ?? 0))
       req.on('error', reject)
       for (let index = 0; index < 9; index += 1) req.write('x'.repeat(8_000))
+      req.end()
     })
     expect(status).toBe(413)
+  })
+
+  it('that are refused unread leave the connection in order', async () => {
+    const statuses: number[] = []
+    for (let index = 0; index < 3; index += 1) {
+      const body = 'x'.repeat(200_000)
+      const response = await fetch(`${base}/v1/orders`, { method: 'POST', body, headers: json })
+      statuses.push(response.status)
+      await response.text()
+    }
+    expect(statuses).toEqual([401, 401, 401])
   })
 
   it('have to be JSON by name and in fact', async () => {

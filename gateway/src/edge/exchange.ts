@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Logger } from '@bitka/kernel'
-import { hasBody } from '../rest/body.ts'
+import { discardBody, hasBody } from '../rest/body.ts'
 import type { Json } from '../rest/encode.ts'
 import type { ErrorAnswer } from '../rest/errors.ts'
 import { type RequestIds, requestIds } from './trace.ts'
@@ -59,9 +59,19 @@ export class Exchange {
     const { req, res } = this
     if (res.headersSent || res.destroyed) return
     const bytes = typeof body === 'string' ? Buffer.from(body) : body
-    // What was not read must not be taken for the next request.
-    if (!req.complete && hasBody(req)) this.setHeaders({ Connection: 'close' })
     if (!res.hasHeader('Cache-Control')) res.setHeader('Cache-Control', 'no-store')
+    if (req.complete || !hasBody(req)) {
+      this.write(status, type, bytes)
+      return
+    }
+    // What was not read must not be taken for the next request.
+    this.setHeaders({ Connection: 'close' })
+    void discardBody(req).then(() => this.write(status, type, bytes))
+  }
+
+  private write(status: number, type: string, bytes: Uint8Array): void {
+    const { req, res } = this
+    if (res.destroyed) return
     res.writeHead(status, { 'Content-Type': type, 'Content-Length': bytes.length })
     res.end(req.method === 'HEAD' ? undefined : bytes)
   }

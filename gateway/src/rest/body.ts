@@ -34,8 +34,6 @@ function collect(req: IncomingMessage, { bytes, timeoutMs }: BodyLimits): Promis
     function end(settle: () => void): void {
       clearTimeout(timer)
       req.off('data', onData).off('end', onEnd).off('error', onGone).off('close', onGone)
-      // An unread rest is left on the wire; the answer closes the connection.
-      if (!req.complete) req.pause()
       settle()
     }
     req.on('data', onData).on('end', onEnd).on('error', onGone).on('close', onGone)
@@ -49,4 +47,30 @@ function checkType(req: IncomingMessage): void {
   if (type === undefined || !JSON_TYPE.test(type)) throw invalidField('Content-Type', 'must be application/json')
   const encoding = req.headers['content-encoding']
   if (encoding !== undefined && encoding !== 'identity') throw invalidField('Content-Encoding', 'is not supported')
+}
+
+/** What is left of a refused body is read for so long, and so much of it. */
+const DISCARD_MS = 1_000
+const DISCARD_BYTES = 4 * 1024 * 1024
+
+/**
+ * Reads and throws away the rest of a body, within bounds. Closing a connection with unread bytes in it resets it, and the
+ * client would see that instead of the answer.
+ */
+export function discardBody(req: IncomingMessage): Promise<void> {
+  return new Promise((resolve) => {
+    let size = 0
+    const timer = setTimeout(end, DISCARD_MS)
+    const onData = (chunk: Buffer): void => {
+      size += chunk.length
+      if (size > DISCARD_BYTES) end()
+    }
+    function end(): void {
+      clearTimeout(timer)
+      req.off('data', onData).off('end', end).off('close', end)
+      req.pause()
+      resolve()
+    }
+    req.on('data', onData).on('end', end).on('close', end)
+  })
 }

@@ -54,6 +54,8 @@ export class StreamServer {
       (release) => {
         socket.once('close', release)
         if (socket.destroyed) release()
+        // Nobody would say goodbye to a connection that comes after the others were closed.
+        else if (this.closing) socket.destroy()
         else this.server.handleUpgrade(req, socket, head, (webSocket) => this.accept(req, webSocket))
       },
       (error) => refuseUpgrade(socket, toAnswer(error, this.options.log), req),
