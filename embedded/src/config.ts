@@ -34,19 +34,28 @@ export const embeddedSchema = z.object({
   BITKA_SVID_TTL_S: z.coerce.number().int().min(4).default(3600),
 })
 
-export type EmbeddedConfig = Omit<z.infer<typeof embeddedSchema>, 'BITKA_DATA_DIR'> & { dataDir: string }
+export type EmbeddedConfig = Omit<z.infer<typeof embeddedSchema>, 'BITKA_DATA_DIR'> & {
+  dataDir: string
+  /** Variables of single services, such as BITKA_MATCHING_SNAPSHOT_EVERY: handed on, and checked by the service. */
+  serviceVariables: Readonly<Record<string, string>>
+}
 
-/** Names that look like ours but that nobody reads are mistakes: a misspelt variable must not be silently ignored. */
-const ALSO_READ = ['BITKA_CRASH_POINT']
+const HANDED_ON = /^BITKA_(AUTH|LEDGER|MAIL|MARKET_DATA|MATCHING|OPERATOR2|ORDER)_/
+/** Read elsewhere: by the crash points of tests, and by the commands of `./bitka`. */
+const ALSO_READ = /^BITKA_(CRASH_POINT|URL$)/
 
-/** @throws ConfigError naming the variable */
+/** @throws ConfigError naming the variable: a misspelt one must not be silently ignored */
 export function readConfig(env: Readonly<Record<string, string | undefined>>): EmbeddedConfig {
-  const own = Object.fromEntries(
-    Object.entries(env).filter(([name]) => !ALSO_READ.some((also) => name.startsWith(also))),
-  )
+  const own: Record<string, string | undefined> = {}
+  const serviceVariables: Record<string, string> = {}
+  for (const [name, value] of Object.entries(env)) {
+    if (ALSO_READ.test(name) || value === undefined) continue
+    if (HANDED_ON.test(name)) serviceVariables[name] = value
+    else own[name] = value
+  }
   const { BITKA_DATA_DIR, ...rest } = loadConfig(embeddedSchema, own, { prefix: 'BITKA_' })
   if (rest.BITKA_PROFILE !== 'demo' && rest.BITKA_RATE_LIMIT_SCALE === 0) {
     throw new ConfigError('bad configuration: BITKA_RATE_LIMIT_SCALE: 0 is for profile demo only')
   }
-  return { ...rest, dataDir: resolve(BITKA_DATA_DIR) }
+  return { ...rest, serviceVariables, dataDir: resolve(BITKA_DATA_DIR) }
 }

@@ -53,11 +53,7 @@ const starters = {
 const READY_TIMEOUT_MS = 120_000
 
 /** Starts the whole exchange on the embedded platform, or brings back the one of the data directory. */
-export async function startExchange(
-  config: EmbeddedConfig,
-  logFor: (name: string) => Logger,
-  extraEnv: ServiceEnv = {},
-): Promise<Exchange> {
+export async function startExchange(config: EmbeddedConfig, logFor: (name: string) => Logger): Promise<Exchange> {
   const log = logFor('embedded')
   const { dataDir } = config
   mkdirSync(dataDir, { recursive: true, mode: 0o711 })
@@ -75,21 +71,21 @@ export async function startExchange(
     const ports = Object.fromEntries(services.map((name, index) => [name, backendPorts[index]])) as Ports
     const settings = config.BITKA_HTTP_PORT === 0 ? { ...config, BITKA_HTTP_PORT: gatewayPort ?? 0 } : config
     const env = environments(settings, platform, secrets, ports, operator.password)
-    const withExtra = Object.fromEntries(
-      Object.entries(env).map(([name, own]) => [name, { ...own, ...extraEnv }]),
+    const withOwn = Object.fromEntries(
+      Object.entries(env).map(([name, own]) => [name, { ...config.serviceVariables, ...own }]),
     ) as Record<ServiceName, ServiceEnv>
     let processes: () => SupervisedProcess[] = () => []
     if (config.BITKA_PROCESSES === 'each') {
       const supervisor = new Supervisor(dataDir, log)
       for (const name of [...services, 'gateway'] as const) {
-        supervisor.run({ name, file: join(repositoryFolder('dist'), `${name}.mjs`), env: withExtra[name] })
+        supervisor.run({ name, file: join(repositoryFolder('dist'), `${name}.mjs`), env: withOwn[name] })
         stops.push(async () => {
           await supervisor.stop(name)
         })
       }
       processes = () => supervisor.processes()
     } else {
-      for (const part of await startInProcess(withExtra, logFor)) stops.push(() => part.stop())
+      for (const part of await startInProcess(withOwn, logFor)) stops.push(() => part.stop())
     }
     const url = `http://${settings.BITKA_HTTP_HOST}:${settings.BITKA_HTTP_PORT}`
     await untilReady(url)

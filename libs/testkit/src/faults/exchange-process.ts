@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createWriteStream } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { repositoryFolder } from '@bitka/service'
 import { freePort } from '../free-port.ts'
@@ -119,15 +119,13 @@ export class ExchangeProcess {
 
   /** Arms a named crash point; the first process to pass it dies there. */
   async armCrashPoint(name: string): Promise<void> {
+    await rm(`${this.crashFile}.hit`, { force: true })
     await writeFile(this.crashFile, name)
   }
 
-  /** True once a process has died at the armed point. */
-  async crashPointHit(): Promise<boolean> {
-    return readFile(`${this.crashFile}.hit`).then(
-      () => true,
-      () => false,
-    )
+  /** True once a process has died at this point. */
+  async crashPointHit(name: string): Promise<boolean> {
+    return (await readFile(`${this.crashFile}.hit`, 'utf8').catch(() => undefined)) === name
   }
 
   /** SIGTERM; answers the exit code. */
