@@ -47,7 +47,7 @@ export function encodeResults(symbol: string, outcome: Outcome): LogRecord {
 const ticksOrNone = (ticks: number | null): bigint | undefined => (ticks === null ? undefined : BigInt(ticks))
 
 /** A UUID (version 8: made by a rule of our own) that follows from the command. */
-export function eventId(symbol: string, seq: number): string {
+function eventId(symbol: string, seq: number): string {
   const bytes = createHash('sha256').update(`bitka.matching.results/${symbol}/${seq}`).digest().subarray(0, 16)
   bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x80
   bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80
