@@ -1,0 +1,42 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { repositoryFolder } from '@bitka/service'
+import { Cleanup } from './cleanup.ts'
+import { benchEngine } from './engine/bench.ts'
+import { machine } from './machine.ts'
+import { readOptions } from './options.ts'
+import { type Metric, table } from './report.ts'
+
+/** A run that takes longer hangs. */
+const RUN_TIMEOUT_MS = 15 * 60_000
+
+/** `make bench`: measures, prints one table and writes bench/out/latest.json. */
+async function main(): Promise<void> {
+  const options = readOptions(process.argv.slice(2))
+  const root = dirname(repositoryFolder('package-lock.json'))
+  const where = machine(root)
+  const cleanup = new Cleanup()
+  const giveUp = (why: string): void => {
+    console.error(why)
+    void cleanup.run().then(() => process.exit(1))
+  }
+  process.once('SIGINT', () => giveUp('interrupted'))
+  process.once('SIGTERM', () => giveUp('terminated'))
+  const guard = setTimeout(() => giveUp('the bench took too long'), RUN_TIMEOUT_MS)
+  const log = (line: string): void => console.log(`  ${line}`)
+  console.log(JSON.stringify({ ...where, ...options }))
+  const metrics: Metric[] = []
+  try {
+    if (options.only.includes('engine')) metrics.push(...benchEngine({ ...options, log }))
+  } finally {
+    await cleanup.run()
+    clearTimeout(guard)
+  }
+  const all = metrics.map((metric) => ({ ...metric, conditions: { ...metric.conditions, machine: where } }))
+  const out = join(root, 'bench/out/latest.json')
+  mkdirSync(dirname(out), { recursive: true })
+  writeFileSync(out, `${JSON.stringify(all, null, 2)}\n`)
+  console.log(`\n${table(all)}\n\nwritten to bench/out/latest.json`)
+}
+
+await main()
