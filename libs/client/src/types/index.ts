@@ -1,0 +1,7 @@
+export type * from './admin.ts'
+export type * from './common.ts'
+export type * from './frames.ts'
+export type * from './identity.ts'
+export type * from './ledger.ts'
+export type * from './markets.ts'
+export type * from './orders.ts'
