@@ -1,9 +1,9 @@
 import type { Role, ServicePolicy } from '@bitka/mesh'
 import type { LedgerPostingService, LedgerService } from '@bitka/proto/bitka/ledger/v1/ledger_pb'
 
+/** Who decides about assets. */
+const operators: readonly Role[] = ['operator', 'admin']
 /** Who may look at other people's accounts. */
-export const operators: readonly Role[] = ['operator', 'admin']
-/** Who may look at them without changing anything. */
 export const readers: readonly Role[] = ['operator', 'admin', 'treasury', 'auditor']
 /** Who may move the exchange's own money. */
 export const treasury: readonly Role[] = ['treasury', 'admin']

@@ -126,12 +126,13 @@ export class Harness {
     to: string,
     accountId: string,
     amount: string,
-    options: { key?: string; asset?: string } = {},
+    options: { key?: string; asset?: string; deadlineMs?: number } = {},
   ) {
-    const { key, asset = 'THB' } = options
+    const { key, asset = 'THB', deadlineMs } = options
     const request = { accountId, asset, amount, type: TransactionType.TRANSFER, destinationAccountUsername: to }
     return this.ledger.createTransaction(request, {
       ...from.as,
+      deadlineMs,
       ...(key === undefined ? {} : { edge: { idempotencyKey: key } }),
     })
   }

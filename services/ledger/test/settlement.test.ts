@@ -1,5 +1,5 @@
 import { newId } from '@bitka/kernel'
-import { LedgerPostingService, TransactionKind } from '@bitka/proto/bitka/ledger/v1/ledger_pb'
+import { TransactionKind } from '@bitka/proto/bitka/ledger/v1/ledger_pb'
 import { Harness, type Person } from './harness.ts'
 
 describe('settlement', () => {
@@ -133,14 +133,5 @@ describe('settlement', () => {
     const { holdId, outcome } = await h.hold(alice, 'THB', 1n, { shown: shown + 10n })
     expect(outcome).toBe('unavailable')
     expect((await h.hold(alice, 'THB', 1n, { holdId, shown })).outcome).toBe('insufficient_funds')
-  })
-
-  it('lets nobody but order ask for holds', async () => {
-    for (const caller of ['gateway', 'matching', 'notification', 'auth'] as const) {
-      const client = await h.platform.client(LedgerPostingService, caller, { service: 'ledger', port: h.port })
-      for (const call of [client.hold({}), client.release({}), client.getSettlementStatus({})]) {
-        await expect(call).rejects.toMatchObject({ kind: 'forbidden' })
-      }
-    }
   })
 })

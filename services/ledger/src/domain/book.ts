@@ -185,9 +185,16 @@ export class Book {
     this.undo = undefined
   }
 
+  /** What an open chain needs to take the next change of it back. */
+  private keepCopy(changing: object): void {
+    if (!this.undo) return
+    const before = { ...changing }
+    this.undo.push(() => Object.assign(changing, before))
+  }
+
   /** Moves an account's balances. Only `external` and `custody_pending` may go below zero: the others' owners have no debts. */
   change(account: Account, available: bigint, locked: bigint): void {
-    const before = { ...account }
+    this.keepCopy(account)
     if (!this.totalBefore.has(account.id)) this.totalBefore.set(account.id, account.available + account.locked)
     account.available += available
     account.locked += locked
@@ -195,7 +202,6 @@ export class Book {
     const mayOwe =
       account.owner.kind === 'system' && (account.owner.id === 'external' || account.owner.id === 'custody_pending')
     assert(mayOwe || (account.available >= 0n && account.locked >= 0n), `account ${account.id} would fall below zero`)
-    this.undo?.push(() => Object.assign(account, before))
   }
 
   /** Begins a transaction; `post` adds its sides and `balanced` closes it. */
@@ -261,17 +267,16 @@ export class Book {
     cause: HoldCause,
     options: { paid?: bigint; txId?: string } = {},
   ): bigint {
-    const before = { ...hold }
     const shrink = hold.remaining - remaining
     const account = this.accounts.get(hold.accountId)
     assert(account, `the account of hold ${hold.id} was not loaded`)
     assert(remaining >= 0n, `hold ${hold.id} would fall below zero`)
     if (shrink === 0n && cause !== 'hold') return 0n
     this.change(account, shrink - (options.paid ?? 0n), -shrink)
+    this.keepCopy(hold)
     hold.remaining = remaining
     hold.changeCount += 1
     if (cause === 'release') hold.released = true
-    this.undo?.push(() => Object.assign(hold, before))
     this.lists.holdChanges.push({
       holdId: hold.id,
       number: hold.changeCount,
@@ -285,10 +290,9 @@ export class Book {
   }
 
   advance(position: Position, to: Omit<Position, 'symbol'>): void {
-    const before = { ...position }
+    this.keepCopy(position)
     Object.assign(position, to)
     this.movedPositions.add(position)
-    this.undo?.push(() => Object.assign(position, before))
   }
 
   announce(event: LedgerEvent): void {

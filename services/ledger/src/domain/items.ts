@@ -68,7 +68,7 @@ export type SettleOp = {
 }
 
 /** Decided before the batch; here only to be remembered under its key. */
-export type RefuseOp = { readonly type: 'refuse'; readonly refusal: Refusal }
+type RefuseOp = { readonly type: 'refuse'; readonly refusal: Refusal }
 
 export type Op = HoldOp | ReleaseOp | TransferOp | AdjustOp | ReverseOp | SettleOp | RefuseOp
 

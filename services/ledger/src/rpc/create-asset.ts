@@ -1,5 +1,5 @@
-import { DomainError, invalidField } from '@bitka/kernel'
-import { type MethodImpl, userOf } from '@bitka/mesh'
+import { DomainError } from '@bitka/kernel'
+import type { MethodImpl } from '@bitka/mesh'
 import {
   CreateAssetRequestSchema,
   type CreateAssetResponse,
@@ -14,7 +14,7 @@ import { insertAccounts } from '../store/accounts.ts'
 import { type AssetRecord, insertAsset } from '../store/assets.ts'
 import { readDecimals, readIconUrl, readName, readSymbol, readType } from './asset-fields.ts'
 import { toAsset } from './encode.ts'
-import { hashOf } from './request.ts'
+import { answerKey } from './request.ts'
 
 const codec: Codec<CreateAssetResponse> = {
   encode: (answer) => toBinary(CreateAssetResponseSchema, answer),
@@ -35,10 +35,7 @@ export const createAsset =
       isActive: req.isActive ?? true,
       createdAt: now,
     }
-    const key = ctx.idempotencyKey
-    if (key !== undefined && !/^[\x21-\x7e]{1,64}$/.test(key)) {
-      throw invalidField('Idempotency-Key', 'must be 1 to 64 visible ASCII characters')
-    }
+    const key = answerKey(ctx, CreateAssetRequestSchema, req)
     return db.transaction(async (tx) => {
       const run = async (): Promise<CreateAssetResponse> => {
         if (!(await insertAsset(tx, asset)))
@@ -53,11 +50,6 @@ export const createAsset =
         return create(CreateAssetResponseSchema, { asset: toAsset(asset) })
       }
       if (key === undefined) return run()
-      const request = {
-        scope: ctx.method,
-        userId: userOf(ctx).userId,
-        requestHash: hashOf(ctx, CreateAssetRequestSchema, req),
-      }
-      return idempotent(tx, { ...request, key, ttlMs: null, now }, run, codec)
+      return idempotent(tx, { ...key, ttlMs: null, now }, run, codec)
     })
   }

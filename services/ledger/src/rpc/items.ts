@@ -5,7 +5,7 @@ import type { HoldOp } from '../domain/items.ts'
 import type { HoldPurpose as Purpose, Refusal } from '../domain/model.ts'
 
 /** The most items in one call. */
-export const ITEMS_MAX = 1_000
+const ITEMS_MAX = 1_000
 
 export function checkCount(count: number): void {
   if (count > ITEMS_MAX) throw invalidField('items', `must be at most ${ITEMS_MAX}`)

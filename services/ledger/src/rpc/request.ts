@@ -12,7 +12,7 @@ function canonicalJson(value: JsonValue | undefined): string {
   return `{${fields.map(([name, item]) => `${JSON.stringify(name)}:${canonicalJson(item)}`).join(',')}}`
 }
 
-export const hashOf = <S extends DescMessage>(ctx: CallContext, schema: S, req: MessageShape<S>): Buffer =>
+const hashOf = <S extends DescMessage>(ctx: CallContext, schema: S, req: MessageShape<S>): Buffer =>
   requestHash(ctx.method, canonicalJson(toJson(schema, req)))
 
 /** The key under which the answer to this request is kept for good; undefined when the caller sent none. */

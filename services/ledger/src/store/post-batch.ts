@@ -13,7 +13,7 @@ import { lockPositions, selectPositions, updatePositions } from './positions.ts'
 import { insertPostings, insertTransactions, reversedAmong, transactionsBySide } from './transactions.ts'
 
 /** Somebody else decided about the same id at the same moment. The batch begins again and finds their answer. */
-export class BatchRaceError extends DomainError {
+class BatchRaceError extends DomainError {
   constructor() {
     super('unavailable', 'The ledger is busy. Try again shortly.')
   }
