@@ -87,6 +87,48 @@ describe('two ledgers at once', () => {
     expect(await h.balances(people[2]!)).toEqual({ THB: '100 + 0' })
   })
 
+  it('answer one id once where no account is shared', async () => {
+    const [ann, ben] = [people[0]!, people[1]!]
+    await h.credit(ann, 'BTC', '1')
+    const btc = await h.accountOf(ann, 'BTC')
+    for (let round = 0; round < 20; round += 1) {
+      const key = newId()
+      const pay = (n: number, accountId: string, asset: string) =>
+        clients[n]!.createTransaction(
+          {
+            accountId,
+            asset,
+            amount: '0.01',
+            type: TransactionType.TRANSFER,
+            destinationAccountUsername: ben.username,
+          },
+          { ...ann.as, edge: { idempotencyKey: key } },
+        ).then(
+          () => 'ok',
+          (error: DomainError) => error.kind,
+        )
+      const paid = await Promise.all([pay(0, accounts[0]!, 'THB'), pay(1, btc, 'BTC')])
+      expect(paid.sort()).toEqual(['conflict', 'ok'])
+      const holdId = newId()
+      const hold = (n: number) =>
+        postings[n]!.hold({
+          items: [
+            {
+              holdId,
+              purpose: 1,
+              userId: people[n]!.userId,
+              asset: 'THB',
+              receiveAsset: 'BTC',
+              symbol: 'BTC-THB',
+              amount: '1',
+            },
+          ],
+        }).then(({ results }) => results[0]?.error?.kind ?? 'ok')
+      const held = await Promise.all([hold(0), hold(1)])
+      expect(held.sort()).toEqual(['conflict', 'ok'])
+    }
+  })
+
   it('reverse a transaction once', async () => {
     const transactionId = await transfer(0, 3, 2, '5')
     const reverse = (n: number) =>
