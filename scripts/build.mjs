@@ -11,6 +11,7 @@ const entries = {
   gateway: 'gateway/src/main.ts',
   embedded: 'embedded/src/main.ts',
   demo: 'embedded/src/demo/main.ts',
+  cli: 'embedded/src/cli/main.ts',
 }
 const present = Object.fromEntries(Object.entries(entries).filter(([, file]) => existsSync(join(root, file))))
 const startedMs = performance.now()
