@@ -3,9 +3,11 @@ import { dirname, join } from 'node:path'
 import { repositoryFolder } from '@bitka/service'
 import { Cleanup } from './cleanup.ts'
 import { benchEngine } from './engine/bench.ts'
+import { benchLedger } from './ledger/bench.ts'
 import { machine } from './machine.ts'
 import { readOptions } from './options.ts'
 import { type Metric, table } from './report.ts'
+import { tempFolder } from './temp-folder.ts'
 
 /** A run that takes longer hangs. */
 const RUN_TIMEOUT_MS = 15 * 60_000
@@ -28,6 +30,10 @@ async function main(): Promise<void> {
   const metrics: Metric[] = []
   try {
     if (options.only.includes('engine')) metrics.push(...benchEngine({ ...options, log }))
+    if (options.only.includes('ledger')) {
+      metrics.push(...(await benchLedger({ ...options, folder: tempFolder(cleanup), cleanup, log })))
+      await cleanup.run()
+    }
   } finally {
     await cleanup.run()
     clearTimeout(guard)

@@ -33,7 +33,7 @@ const policy: ServicePolicy<typeof DirectoryService> = {
 }
 
 /** An auth service for other services' suites: the real mesh, directory and token signatures; no passwords, no sessions. */
-export async function fakeAuth(platform: TestPlatform): Promise<FakeAuth> {
+export async function fakeAuth(platform: Pick<TestPlatform, 'ca' | 'at'>): Promise<FakeAuth> {
   const tokens = await testTokens()
   const users = new Map<string, { userId: string; username: string; email: string; createdAt: Date }>()
   const identity = WorkloadIdentity.connect({ socketPath: platform.ca.socketPath('auth'), log: silentLogger })
