@@ -73,6 +73,14 @@ describe('settling', () => {
       { ...none, rounding: '1+0', ann: '899+0 10+0', ben: '100+0 40+0' },
     ],
     [
+      'a later fill takes back what rounding left',
+      [
+        trade(1n, { quoteAmount: 41n, holdAfter: 60n }, { quoteAmount: 40n, holdAfter: 6n }, 4n),
+        trade(2n, { quoteAmount: 40n }, { quoteAmount: 41n }, 6n),
+      ],
+      { ...none, ann: '919+0 10+0', ben: '81+0 40+0' },
+    ],
+    [
       'a fill too small to be worth anything',
       [trade(1n, { quoteAmount: 0n, holdAfter: 120n }, { quoteAmount: 0n, holdAfter: 9n }, 1n)],
       { ...none, ann: '880+120 1+0', ben: '0+0 40+9' },

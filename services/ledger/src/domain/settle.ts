@@ -72,15 +72,20 @@ function settleTrade(
     `${where}: the holds do not fit together`,
   )
   const rounding = buyer.quoteAmount - seller.quoteAmount
-  check(baseAmount > 0n && seller.quoteAmount >= 0n && rounding >= 0n, `${where}: the amounts do not fit together`)
+  check(
+    baseAmount > 0n && buyer.quoteAmount >= 0n && seller.quoteAmount >= 0n,
+    `${where}: the amounts do not fit together`,
+  )
   const metadata = { symbol, trade_number: Number(tradeNumber) }
   const txId = book.begin({ kind: 'trade', note: { author: 'matching', metadata }, symbol, resultNumber: number })
   pay(book, where, txId, bought, buyer, buyer.quoteAmount)
   pay(book, where, txId, sold, seller, baseAmount)
   receive(book, where, txId, bought, buyer.fee, baseAmount)
   receive(book, where, txId, sold, seller.fee, seller.quoteAmount)
-  if (rounding > 0n) {
+  if (rounding !== 0n) {
     const account = book.need(system('rounding'), quote)
+    // Rounding is over whole orders, so one fill may take back what earlier ones left; all of them together never take more.
+    check(account.available + rounding >= 0n, `${where}: more was received than was ever paid`)
     book.change(account, rounding, 0n)
     book.post(txId, account, 'trade', rounding)
   }
