@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { repositoryFolder } from '@bitka/service'
 import { Cleanup } from './cleanup.ts'
 import { benchEngine } from './engine/bench.ts'
+import { benchExchange } from './exchange/bench.ts'
 import { benchLedger } from './ledger/bench.ts'
 import { machine } from './machine.ts'
 import { readOptions } from './options.ts'
@@ -34,6 +35,12 @@ async function main(): Promise<void> {
       metrics.push(...(await benchLedger({ ...options, folder: tempFolder(cleanup), cleanup, log })))
       await cleanup.run()
     }
+    if (options.only.includes('orders') || options.only.includes('up')) {
+      const orders = options.only.includes('orders')
+      const measured = await benchExchange({ ...options, root, folder: tempFolder(cleanup), orders, cleanup, log })
+      metrics.push(...measured.orders, ...measured.up)
+      await cleanup.run()
+    }
   } finally {
     await cleanup.run()
     clearTimeout(guard)
@@ -45,4 +52,10 @@ async function main(): Promise<void> {
   console.log(`\n${table(all)}\n\nwritten to bench/out/latest.json`)
 }
 
-await main()
+try {
+  await main()
+} catch (error) {
+  console.error(error)
+  // Not process.exit: what was printed would be cut off.
+  process.exitCode = 1
+}

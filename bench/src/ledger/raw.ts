@@ -177,18 +177,3 @@ export class RawLedger {
     })
   }
 }
-
-/** The settings of durability, as a session of this role has them. */
-export async function durability(url: string): Promise<Record<string, string>> {
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
-  try {
-    const { rows } = await client.query<{ name: string; setting: string }>(
-      `select name, current_setting(name) as setting from pg_settings where name in
-         ('fsync', 'full_page_writes', 'synchronous_commit', 'shared_buffers', 'wal_compression', 'server_version')`,
-    )
-    return Object.fromEntries(rows.map(({ name, setting }) => [name, setting]))
-  } finally {
-    await client.end()
-  }
-}
