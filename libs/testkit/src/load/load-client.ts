@@ -19,6 +19,19 @@ export type LoadOptions = {
 type Person = { name: string; token: string; accounts: Map<string, string>; open: string[] }
 type Done = { id: string; kind: 'order' | 'transfer'; person: Person; request: Call }
 
+const UNKNOWN_PAUSE_MS = 200
+const LANES = 8
+
+/** Does something with each item, a few at a time. */
+async function sideBySide<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  const rest = items.values()
+  await Promise.all(
+    Array.from({ length: LANES }, async () => {
+      for (const item of rest) await work(item)
+    }),
+  )
+}
+
 const PRICE = 1_000_000
 const STEP = 100
 const idOf = (data: unknown, field: string): string => String((data as Record<string, unknown>)[field])
@@ -77,21 +90,20 @@ export class LoadClient {
   async stop(): Promise<void> {
     this.stopping = true
     await Promise.all(this.lanes)
-    const unsure = this.unsure.splice(0)
-    await Promise.all(unsure.map((done) => this.decide(done)))
+    await sideBySide(this.unsure.splice(0), (done) => this.decide(done))
   }
 
   /** Repeats everything acknowledged with its key: the same answer must come. Answers what differs or is missing. */
   async differences(): Promise<string[]> {
     const differences: string[] = []
-    for (const [id, { kind, person, request }] of this.acknowledged) {
+    await sideBySide([...this.acknowledged], async ([id, { kind, person, request }]) => {
       const repeat = await this.decided(request)
       const again = idOf(repeat.data, kind === 'order' ? 'order_id' : 'transaction_id')
       if (again !== id) differences.push(`${kind} ${id} was answered again as ${again} (${repeat.code})`)
       const path = kind === 'order' ? `/v1/orders/${id}` : `/v1/ledger/transactions/${id}`
       const found = await this.decided({ method: 'GET', path, token: person.token })
       if (found.status !== 200) differences.push(`${kind} ${id} is not there: ${found.status}`)
-    }
+    })
     return differences
   }
 
@@ -150,6 +162,8 @@ export class LoadClient {
     if (answer.status === 'unknown') {
       this.counts.unknown += 1
       this.unsure.push(done)
+      // As a careful program would: what has just failed is not hammered.
+      await pause(UNKNOWN_PAUSE_MS)
     } else this.note(done, answer)
   }
 
