@@ -50,6 +50,9 @@ describe('market orders', () => {
     [wide, 'sell 4 market fok', '4 @ 99', 'o1 filled, in filled', 'ask 101 x 3, ask 111 x 5, ask 112 x 5'],
     ['', 'buy 1 market', '', 'in rejected no_liquidity', ''], // no price to refer to
     ['bid 99 x 4', 'buy 1 market', '', 'in rejected no_liquidity', 'bid 99 x 4'], // the own side is no reference
+    ['', 'buy 1 market max 0', '', 'in rejected no_liquidity', ''], // no price when it was placed, so nothing is held for it
+    [wide, 'buy 1 market max 0', '', 'in rejected no_liquidity', wide], // also when there is one now
+    [wide, 'buy 1 @ 101 ioc max 0', '', 'in rejected invalid', wide], // a limit order always has a price to be held by
     [
       wide,
       'buy 3 market max 299',

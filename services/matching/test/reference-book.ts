@@ -177,7 +177,7 @@ export class ReferenceBook {
     if (command.postOnly && !mayRest) return 'invalid'
     if (command.makerFeeBps < 0 || command.takerFeeBps < 0) return 'invalid'
     if (side === 'sell') return maxQuote === 0n ? null : 'invalid'
-    if (maxQuote <= 0n) return 'invalid'
+    if (maxQuote <= 0n) return type === 'market' ? 'no_liquidity' : 'invalid'
     if (mayRest && this.cost([{ ticks: BigInt(priceTicks), lots: BigInt(quantityLots) }]) > maxQuote) return 'invalid'
     return null
   }

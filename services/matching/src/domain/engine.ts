@@ -202,7 +202,8 @@ export class MarketEngine {
     // A level's lots stay a safe integer whatever rests.
     if (own.totalLots + command.quantityLots > Number.MAX_SAFE_INTEGER - 1) return 'invalid'
     if (!isBuy) return command.maxQuote === 0n ? null : 'invalid'
-    if (command.maxQuote <= 0n) return 'invalid'
+    // A market buy that was placed without a price to refer to: nothing was held for it.
+    if (command.maxQuote <= 0n) return isLimit ? 'invalid' : 'no_liquidity'
     setPair(matcher.budget, unitsWithin(this.market.scale, command.maxQuote))
     // What may rest must be able to trade whole within its hold, so that no maker ever runs out of it.
     const mayRest = isLimit && command.timeInForce === 'GTC'
