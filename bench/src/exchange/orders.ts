@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
 import { type ExchangeProcess, seeded, waitFor } from '@bitka/testkit'
 import type { Cleanup } from '../cleanup.ts'
 import { closedLoop } from '../load/closed-loop.ts'
@@ -25,6 +26,9 @@ const CONNECTIONS = 64
 const WARM_UP_MS = 3_000
 /** Orders at rest before settlement is measured, so that every buy meets one. */
 const CUSHION = 64
+/** A busy machine may push back for as long as settlement is behind; one that does so for longer is broken. */
+const RETRY_MS = 100
+const ATTEMPTS_MAX = 300
 const SETTLE_TIMEOUT_MS = 30_000
 const FUNDS = { BTC: '1000', ETH: '100000', THB: '1000000000' }
 /** Both sides choose from the same prices, so that about half of the orders trade at once. */
@@ -48,6 +52,7 @@ export async function benchOrders(options: OrdersOptions): Promise<Metric[]> {
     mode: 'make up: one process for all services, mTLS between them, PostgreSQL beside it; REST on loopback, TLS only inside',
     connections: CONNECTIONS,
     users: CONNECTIONS,
+    repeated_while_busy: desk.repeated,
     seed: options.seed,
     ...options.common,
   }
@@ -104,6 +109,8 @@ export async function benchOrders(options: OrdersOptions): Promise<Metric[]> {
 class Desk {
   private readonly random
   private readonly acknowledged: number[]
+  /** How many answers said "busy, try again", which is what was done, with the same key; the time of it counts. */
+  repeated = 0
 
   constructor(
     private readonly http: HttpLoad,
@@ -125,9 +132,16 @@ class Desk {
   async place(index: number, order: { symbol: string; side: string; price: string; quantity: string }): Promise<void> {
     const at = index % this.traders.length
     const body = { ...order, type: 'limit', time_in_force: 'GTC' }
-    const answer = await this.http.post('/v1/orders', this.traders[at]?.token ?? '', randomUUID(), body)
-    if (answer.status !== 201 || !answer.body.includes('"accepted"')) {
-      throw new Error(`an order was answered with ${answer.status}: ${answer.body}`)
+    const key = randomUUID()
+    for (let attempt = 1; ; attempt += 1) {
+      const answer = await this.http.post('/v1/orders', this.traders[at]?.token ?? '', key, body)
+      if (answer.status === 201 && answer.body.includes('"accepted"')) break
+      const isBusy = answer.status === 503 || answer.status === 504
+      if (!isBusy || attempt === ATTEMPTS_MAX) {
+        throw new Error(`an order was answered with ${answer.status}: ${answer.body}`)
+      }
+      this.repeated += 1
+      await pause(RETRY_MS)
     }
     this.acknowledged[at] = (this.acknowledged[at] ?? 0) + 1
   }
