@@ -3,6 +3,7 @@ import pg from 'pg'
 /** One rule that the database must satisfy whenever nothing is under way: a query that answers the rows that break it. */
 type Rule = { name: string; sql: string }
 
+/** The last change of each hold says what it has left. */
 const HOLDS_NOW = `
   select distinct on (hold_id) hold_id, account_id, remaining_after
   from ledger.hold_changes order by hold_id, number desc`
@@ -56,11 +57,15 @@ const rules: readonly Rule[] = [
   },
   {
     name: 'every fill of an order is settled once',
-    sql: `select f.fill_id from "order".fills f
-          left join ledger.transactions t on t.symbol = f.symbol and t.kind = 'trade' and t.id in (
-            select p.tx_id from ledger.postings p join ledger.accounts a on a.id = p.account_id
-            where a.owner_kind = 'user' and a.owner_id = f.user_id::text and p.kind = 'trade')
-          group by f.fill_id having count(t.id) = 0`,
+    sql: `with filled as (select user_id::text as user_id, symbol, count(*) as fills from "order".fills group by 1, 2),
+          settled as (
+            select a.owner_id as user_id, t.symbol, count(distinct t.id) as trades
+            from ledger.transactions t
+            join ledger.postings p on p.tx_id = t.id and p.kind = 'trade'
+            join ledger.accounts a on a.id = p.account_id and a.owner_kind = 'user'
+            where t.kind = 'trade' group by 1, 2)
+          select user_id, symbol, fills, trades from filled full join settled using (user_id, symbol)
+          where fills is distinct from trades`,
   },
   {
     name: 'filled quantities are the sum of fills',
