@@ -24,8 +24,8 @@ export type Profile = {
   id: string
   email: string
   username: string
-  full_name: string | null
-  avatar_url: string | null
+  full_name?: string
+  avatar_url?: string
   locale: string
   kyc_level: number
   created_at: Time
