@@ -19,7 +19,7 @@ export const listUsers =
       limit: page.limit,
       offset: page.offset,
     })
-    return { items: found.map(encodeUser), pagination: { ...pagination(page, total), total } }
+    return { items: found.map(encodeUser), pagination: pagination(page, total) }
   }
 
 function prefixOf(query: string | undefined): string | undefined {

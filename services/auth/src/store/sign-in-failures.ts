@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { Queryable, Tx } from '@bitka/store'
+import { and, eq, type SQL } from 'drizzle-orm'
 import { FAILURES_FORGOTTEN_MS, type Failures } from '../domain/sign-in-delay.ts'
+import { type Orm, signInFailures } from './tables.ts'
 
 /** What failures are counted by. */
 export type Attempt = { account: Buffer; network: string }
@@ -11,14 +13,18 @@ export const accountOf = (userId: string | undefined, identifier: string): Buffe
     .update(userId === undefined ? `typed:${identifier.toLowerCase()}` : `user:${userId}`)
     .digest()
 
-export async function find(db: Queryable, { account, network }: Attempt): Promise<Failures | undefined> {
-  const { rows } = await db.query<{ failures: number; last_at: Date }>(
-    'select failures, last_at from sign_in_failures where account = $1 and network = $2',
-    [account, network],
-  )
-  return rows[0] && { count: rows[0].failures, lastAtMs: rows[0].last_at.getTime() }
+const isOf = ({ account, network }: Attempt): SQL | undefined =>
+  and(eq(signInFailures.account, account), eq(signInFailures.network, network))
+
+export async function find({ orm }: Orm, attempt: Attempt): Promise<Failures | undefined> {
+  const [row] = await orm
+    .select({ count: signInFailures.failures, lastAt: signInFailures.lastAt })
+    .from(signInFailures)
+    .where(isOf(attempt))
+  return row && { count: row.count, lastAtMs: row.lastAt.getTime() }
 }
 
+/** Counts a failure: one statement, since those of two guesses at once must both count. */
 export async function add(tx: Tx, { account, network }: Attempt, now: Date): Promise<void> {
   await tx.query(
     `insert into sign_in_failures as f (account, network, failures, last_at) values ($1, $2, 1, $3)
@@ -28,8 +34,8 @@ export async function add(tx: Tx, { account, network }: Attempt, now: Date): Pro
   )
 }
 
-export async function clear(tx: Tx, { account, network }: Attempt): Promise<void> {
-  await tx.query('delete from sign_in_failures where account = $1 and network = $2', [account, network])
+export async function clear(tx: Tx, attempt: Attempt): Promise<void> {
+  await tx.orm.delete(signInFailures).where(isOf(attempt))
 }
 
 export async function purge(db: Queryable, now: Date, limit = 1_000): Promise<number> {

@@ -1,37 +1,19 @@
-import type { Queryable, Tx } from '@bitka/store'
-import type { PublicJwk } from '../crypto/signing-key-pair.ts'
-import { type KeyTimes, SERVED_AFTER_RETIRED_MS } from '../domain/signing-key.ts'
+import type { Tx } from '@bitka/store'
+import { and, asc, gt, isNotNull, isNull, lte, or } from 'drizzle-orm'
+import { SERVED_AFTER_RETIRED_MS } from '../domain/signing-key.ts'
+import { type Orm, signingKeys } from './tables.ts'
 
-export type StoredKey = KeyTimes & { kid: string; publicJwk: PublicJwk; privateKey: Buffer; kekId: string }
+export type StoredKey = typeof signingKeys.$inferSelect
 
-type KeyRow = {
-  kid: string
-  public_jwk: PublicJwk
-  private_key: Buffer
-  kek_id: string
-  created_at: Date
-  activated_at: Date | null
-  retired_at: Date | null
-}
-
-const toKey = (row: KeyRow): StoredKey => ({
-  kid: row.kid,
-  publicJwk: row.public_jwk,
-  privateKey: row.private_key,
-  kekId: row.kek_id,
-  createdAt: row.created_at,
-  activatedAt: row.activated_at,
-  retiredAt: row.retired_at,
-})
+const forgottenFrom = (now: Date): Date => new Date(now.getTime() - SERVED_AFTER_RETIRED_MS)
 
 /** Keys that sign, will sign, or signed tokens that may still be valid. */
-export async function listServed(db: Queryable, now: Date): Promise<StoredKey[]> {
-  const { rows } = await db.query<KeyRow>(
-    `select kid, public_jwk, private_key, kek_id, created_at, activated_at, retired_at
-     from signing_keys where retired_at is null or retired_at > $1 order by created_at, kid`,
-    [new Date(now.getTime() - SERVED_AFTER_RETIRED_MS)],
-  )
-  return rows.map(toKey)
+export async function listServed({ orm }: Orm, now: Date): Promise<StoredKey[]> {
+  return orm
+    .select()
+    .from(signingKeys)
+    .where(or(isNull(signingKeys.retiredAt), gt(signingKeys.retiredAt, forgottenFrom(now))))
+    .orderBy(asc(signingKeys.createdAt), asc(signingKeys.kid))
 }
 
 /** One replica at a time makes or changes keys. */
@@ -40,22 +22,21 @@ export async function lockAll(tx: Tx): Promise<void> {
 }
 
 export async function insert(tx: Tx, key: StoredKey): Promise<void> {
-  await tx.query(
-    `insert into signing_keys (kid, public_jwk, private_key, kek_id, created_at, activated_at)
-     values ($1, $2, $3, $4, $5, $6)`,
-    [key.kid, JSON.stringify(key.publicJwk), key.privateKey, key.kekId, key.createdAt, key.activatedAt],
-  )
+  await tx.orm.insert(signingKeys).values(key)
 }
 
 export async function activateNext(tx: Tx, now: Date): Promise<void> {
-  await tx.query('update signing_keys set activated_at = $1 where activated_at is null', [now])
+  await tx.orm.update(signingKeys).set({ activatedAt: now }).where(isNull(signingKeys.activatedAt))
 }
 
 export async function retireCurrent(tx: Tx, now: Date): Promise<void> {
-  await tx.query('update signing_keys set retired_at = $1 where activated_at is not null and retired_at is null', [now])
+  await tx.orm
+    .update(signingKeys)
+    .set({ retiredAt: now })
+    .where(and(isNotNull(signingKeys.activatedAt), isNull(signingKeys.retiredAt)))
 }
 
 /** Forgets keys, private halves first of all, that no valid token was signed with. */
 export async function deleteForgotten(tx: Tx, now: Date): Promise<void> {
-  await tx.query('delete from signing_keys where retired_at <= $1', [new Date(now.getTime() - SERVED_AFTER_RETIRED_MS)])
+  await tx.orm.delete(signingKeys).where(lte(signingKeys.retiredAt, forgottenFrom(now)))
 }
