@@ -1,5 +1,5 @@
 import type { Logger } from '@bitka/kernel'
-import type { Queryable } from '@bitka/store'
+import type { Db } from '@bitka/store'
 import { MarketEngine } from '../domain/engine.ts'
 import {
   ENGINE_VERSION,
@@ -13,7 +13,7 @@ import { Market } from './market.ts'
 
 /** The markets of a partition at their newest good snapshots, and where reading has to begin for the oldest of them. */
 export async function restoreMarkets(
-  db: Queryable,
+  db: Pick<Db, 'orm'>,
   partition: number,
   logger: Logger,
 ): Promise<Place & { markets: Market[] }> {
@@ -34,7 +34,7 @@ export async function restoreMarkets(
 }
 
 async function restoreMarket(
-  db: Queryable,
+  db: Pick<Db, 'orm'>,
   partition: number,
   symbol: string,
   logger: Logger,

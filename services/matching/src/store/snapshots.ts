@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
-import type { Db, Queryable, Tx } from '@bitka/store'
+import type { Db, Tx } from '@bitka/store'
+import { and, asc, desc, eq, lt, sql } from 'drizzle-orm'
+import { snapshots } from './tables.ts'
 
 /** What the engine's state follows from. Another version's snapshots are not used. */
 export const ENGINE_VERSION = 1
@@ -46,15 +48,19 @@ async function saveImage(tx: Tx, partition: number, place: Place, image: Image):
   const { inputOffset, outputOffset } = place
   if (state === undefined) {
     // greatest: an owner that was fenced a moment ago may still be writing.
-    const { rowCount } = await tx.query(
-      `update snapshots set input_offset = greatest(input_offset, $4), output_offset = greatest(output_offset, $5)
-       where partition = $1 and symbol = $2 and command_seq = $3`,
-      [partition, symbol, commandSeq, inputOffset, outputOffset],
-    )
+    const { rowCount } = await tx.orm
+      .update(snapshots)
+      .set({
+        inputOffset: sql`greatest(${snapshots.inputOffset}, ${inputOffset})`,
+        outputOffset: sql`greatest(${snapshots.outputOffset}, ${outputOffset})`,
+      })
+      .where(
+        and(eq(snapshots.partition, partition), eq(snapshots.symbol, symbol), eq(snapshots.commandSeq, commandSeq)),
+      )
     if (rowCount !== 1) throw new Error(`the snapshot of ${symbol} at ${commandSeq} is gone`)
     return
   }
-  // The row that is there may be a broken one.
+  // The row that is there may be a broken one. Plain SQL: drizzle would make text of the state, however large, when it fails.
   await tx.query(
     `insert into snapshots (partition, symbol, command_seq, result_number, book_seq, input_offset, output_offset,
        engine_version, state, state_hash)
@@ -79,46 +85,38 @@ async function saveImage(tx: Tx, partition: number, place: Place, image: Image):
 }
 
 /** The markets of a partition that have snapshots. */
-export async function symbolsOf(db: Queryable, partition: number): Promise<string[]> {
-  const { rows } = await db.query<{ symbol: string }>(
-    'select distinct symbol from snapshots where partition = $1 order by symbol',
-    [partition],
-  )
+export async function symbolsOf({ orm }: Pick<Db, 'orm'>, partition: number): Promise<string[]> {
+  const rows = await orm
+    .selectDistinct({ symbol: snapshots.symbol })
+    .from(snapshots)
+    .where(eq(snapshots.partition, partition))
+    .orderBy(asc(snapshots.symbol))
   return rows.map(({ symbol }) => symbol)
+}
+
+const stored = {
+  commandSeq: snapshots.commandSeq,
+  resultNumber: snapshots.resultNumber,
+  bookSeq: snapshots.bookSeq,
+  inputOffset: snapshots.inputOffset,
+  outputOffset: snapshots.outputOffset,
+  engineVersion: snapshots.engineVersion,
+  state: snapshots.state,
+  stateHash: snapshots.stateHash,
 }
 
 /** The market's newest snapshot, or the newest before a command. One at a time: they may be large. */
 export async function newestSnapshot(
-  db: Queryable,
+  { orm }: Pick<Db, 'orm'>,
   partition: number,
   symbol: string,
   before = Number.MAX_SAFE_INTEGER,
 ): Promise<StoredSnapshot | undefined> {
-  const { rows } = await db.query<{
-    command_seq: bigint
-    result_number: bigint
-    book_seq: bigint
-    input_offset: bigint
-    output_offset: bigint
-    engine_version: number
-    state: Buffer
-    state_hash: Buffer
-  }>(
-    `select command_seq, result_number, book_seq, input_offset, output_offset, engine_version, state, state_hash
-     from snapshots where partition = $1 and symbol = $2 and command_seq < $3 order by command_seq desc limit 1`,
-    [partition, symbol, before],
-  )
-  const [row] = rows
-  return (
-    row && {
-      commandSeq: Number(row.command_seq),
-      resultNumber: Number(row.result_number),
-      bookSeq: Number(row.book_seq),
-      inputOffset: row.input_offset,
-      outputOffset: row.output_offset,
-      engineVersion: row.engine_version,
-      state: row.state,
-      stateHash: row.state_hash,
-    }
-  )
+  const [row] = await orm
+    .select(stored)
+    .from(snapshots)
+    .where(and(eq(snapshots.partition, partition), eq(snapshots.symbol, symbol), lt(snapshots.commandSeq, before)))
+    .orderBy(desc(snapshots.commandSeq))
+    .limit(1)
+  return row
 }
