@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { newId } from '@bitka/kernel'
-import { OrderSide, OrderType, SelfTradePrevention, TimeInForce } from '@bitka/proto/bitka/common/v1/market_pb'
+import { OrderSide, OrderType, type SelfTradePrevention, TimeInForce } from '@bitka/proto/bitka/common/v1/market_pb'
 import { OrderStatus } from '@bitka/proto/bitka/order/v1/order_pb'
 import { seeded, waitFor } from '@bitka/testkit'
 import { Core, kindOf, type Person } from './core.ts'
@@ -50,7 +50,8 @@ async function act(): Promise<void> {
   const person = random.pick(people)
   const dice = random.int(100)
   const last = placed.at(-1 - random.int(12))
-  if (dice < 18 && last) return note(`cancel ${await kindOf(core.order.cancelOrder({ orderId: last.orderId }, last.person.as))}`)
+  if (dice < 18 && last)
+    return note(`cancel ${await kindOf(core.order.cancelOrder({ orderId: last.orderId }, last.person.as))}`)
   if (dice === 18) {
     const cancel = core.order.cancelAllForUser({ userId: person.userId }, core.operator.as)
     return note(`cancel-all ${await kindOf(cancel)}`)
@@ -96,7 +97,9 @@ async function trade(actions: number): Promise<void> {
 
 async function everythingIsCancelled(): Promise<void> {
   for (const { userId } of people) {
-    await waitFor(async () => kindOf(core.order.cancelAllForUser({ userId }, core.operator.as)).then((k) => k === 'done'))
+    await waitFor(async () =>
+      kindOf(core.order.cancelAllForUser({ userId }, core.operator.as)).then((k) => k === 'done'),
+    )
   }
   const open = [OrderStatus.PENDING, OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED]
   const left = async () => {
