@@ -1,4 +1,5 @@
 import { type DestinationStream, type Logger, pino } from 'pino'
+import { serializeError } from './log-error.ts'
 
 export type { Logger }
 
@@ -46,6 +47,7 @@ export function createLogger(
     level: options.level ?? 'info',
     redact: { paths, censor: REDACTED },
     base: { service },
+    serializers: { err: serializeError },
     timestamp: pino.stdTimeFunctions.isoTime,
   }
   return options.destination ? pino(settings, options.destination) : pino(settings)
