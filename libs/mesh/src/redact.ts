@@ -3,6 +3,9 @@ import { DataClass, data_class } from '@bitka/proto/bitka/options/v1/options_pb'
 import { type DescField, type DescMessage, getOption, type Message, toJson } from '@bufbuild/protobuf'
 import { type ReflectMessage, reflect } from '@bufbuild/protobuf/reflect'
 
+/** What a log writes in place of a value that has no readable form. */
+const UNREADABLE = '[unreadable]'
+
 /** What a log may hold of a message. */
 export type Redacted = { [field: string]: unknown }
 
@@ -67,8 +70,15 @@ function show(message: ReflectMessage, field: DescField): unknown {
 }
 
 /** Well-known types have no classes of their own and one readable form: a time, a duration. */
-const showMessage = (message: ReflectMessage): unknown =>
-  message.desc.typeName.startsWith('google.protobuf.') ? toJson(message.desc, message.message) : redact(message)
+function showMessage(message: ReflectMessage): unknown {
+  if (!message.desc.typeName.startsWith('google.protobuf.')) return redact(message)
+  try {
+    return toJson(message.desc, message.message)
+  } catch {
+    // A time of the year 10000 has no JSON form, and a log line must not end the process.
+    return UNREADABLE
+  }
+}
 
 function showValue(value: unknown): unknown {
   if (typeof value === 'bigint') return value.toString()
