@@ -40,7 +40,11 @@ async function serve(context: EdgeContext): Promise<RunningGateway> {
   const edge = createEdge(context)
   const { app, streams, readiness } = edge
   try {
-    const listeners = await openListeners(config, identity, { request: app.handle, upgrade: streams.upgrade })
+    const listeners = await openListeners(config, identity, {
+      request: app.handle,
+      upgrade: streams.upgrade,
+      broken: edge.refuseBroken,
+    })
     const prometheus = metricsPort === undefined ? undefined : await serveMetrics(registry, metricsHost, metricsPort)
     log.info({ port: listeners.port, profile: config.BITKA_PROFILE }, 'gateway started')
     const stop = async (): Promise<void> => {

@@ -23,7 +23,9 @@ const reasonOf = (text: string): string | undefined => {
     parseJsonText(text)
     return undefined
   } catch (error) {
-    return error instanceof DomainError ? error.details.body : String(error)
+    if (!(error instanceof DomainError)) return String(error)
+    const [[field, reason] = []] = Object.entries(error.details)
+    return field === 'body' ? reason : `${field}: ${reason}`
   }
 }
 
@@ -38,8 +40,12 @@ const plain = (value: unknown): unknown =>
 
 describe('JSON', () => {
   it.each([
-    ['{"a":1,"a":2}', 'names "a" twice'],
-    ['{"a":1,"\\u0061":2}', 'names "a" twice'], // the same name in another spelling
+    ['{"a":1,"a":2}', 'a: is given twice'],
+    ['{"a":1,"\\u0061":2}', 'a: is given twice'], // the same name in another spelling
+    ['{"a":[{},{"b":1,"b":2}]}', 'a[1].b: is given twice'],
+    ['{"a":{"__proto__":1}}', 'a.__proto__: is no name of a field'],
+    ['{"__proto__":{}}', '__proto__: is no name of a field'],
+    ['{"a":["x","\\ud800"]}', 'a[1]: holds text that is not Unicode'],
     [`${'['.repeat(22)}${']'.repeat(22)}`, 'is nested deeper than 20'],
     ['{"a":', 'ends too early'],
     ['{"a":1}}', 'is not JSON at character 7'],

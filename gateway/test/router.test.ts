@@ -40,12 +40,7 @@ const detailsOf = (verb: string, path: string, query: string, body = ''): object
   const match = router.match(verb, path)
   if (match.found !== 'route') throw new Error('no such route')
   try {
-    const { $typeName, ...fields } = decodeRequest(
-      match.route,
-      match.params,
-      new URLSearchParams(query),
-      Buffer.from(body),
-    )
+    const { $typeName, ...fields } = decodeRequest(match.route, match.params, query, Buffer.from(body))
     return fields
   } catch (error) {
     if (error instanceof DomainError) return { [error.kind]: error.details }
@@ -63,6 +58,10 @@ test.each([
   ],
   ['GET', '/v1/orders', 'pag=2', '', { invalid: { pag: 'unknown parameter' } }],
   ['GET', '/v1/orders', 'page=1&page=2', '', { invalid: { page: 'is given more than once' } }],
+  ['GET', '/v1/orders', '__proto__=1', '', { invalid: JSON.parse('{"__proto__":"unknown parameter"}') }],
+  ['GET', '/v1/orders', 'symbol=%ff', '', { invalid: { symbol: 'is not plain text' } }],
+  ['GET', '/v1/orders', 'symbol=%zz', '', { invalid: { symbol: 'is not plain text' } }],
+  ['GET', '/v1/orders', 'symbol=a%3D%2B+%26&&page=1', '', { symbol: 'a=+ &', page: 1 }],
   ['GET', '/v1/orders', 'page=1.0', '', { invalid: { page: 'must be a whole number' } }],
   ['GET', '/v1/orders', 'page=99999999999', '', { invalid: { page: 'must be a whole number' } }],
   ['GET', '/v1/ledger/assets', 'active_only=true', '', { activeOnly: true }],

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Logger } from '@bitka/kernel'
+import { invalidField, type Logger } from '@bitka/kernel'
 import { docsAsset } from '../openapi/docs.ts'
 import { methodNotAllowed, Refusal, toAnswer } from '../rest/errors.ts'
 import { handleRest, notFound, type RestOptions } from '../rest/handler.ts'
@@ -7,7 +7,7 @@ import { allowed } from '../rest/router.ts'
 import { STREAM_PATH } from '../stream/path.ts'
 import type { ConnectDialect } from './connect.ts'
 import { Exchange } from './exchange.ts'
-import { answerOptions, DOCS_CSP, setCommonHeaders } from './headers.ts'
+import { answerOptions, commonHeaders, DOCS_CSP } from './headers.ts'
 import type { ReadinessCheck } from './health.ts'
 import type { GatewayMetrics } from './metrics.ts'
 
@@ -34,7 +34,7 @@ export class App {
 
   readonly handle = (req: IncomingMessage, res: ServerResponse): void => {
     const exchange = new Exchange(req, res, this.options.log)
-    setCommonHeaders(req, res, this.options.rest.headers)
+    exchange.setHeaders(commonHeaders(req.headers.origin, this.options.rest.headers))
     if (this.draining) exchange.setHeaders({ Connection: 'close' })
     res.once('close', () => this.ended(exchange))
     this.route(exchange).catch((error: unknown) => exchange.sendError(toAnswer(error, exchange.log)))
@@ -43,6 +43,8 @@ export class App {
   private async route(exchange: Exchange): Promise<void> {
     const { connect, rest } = this.options
     const { path, req, res } = exchange
+    // RFC 9112, 3.2.
+    if (req.httpVersion === '1.1' && req.headers.host === undefined) throw invalidField('Host', 'is missing')
     if (connect.has(path)) {
       if (req.method === 'OPTIONS') answerOptions(req, res, rest.headers, ['OPTIONS', 'POST'])
       else await connect.handle(exchange)

@@ -1,34 +1,39 @@
 import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { newId } from '@bitka/kernel'
+import { type ErrorAnswer, errorEnvelope } from '../rest/errors.ts'
+import { commonHeaders, type HeaderOptions } from './headers.ts'
 
-const statuses: Readonly<Record<string, { status: number; message: string }>> = {
+/** Which request an answer belongs to, as far as it could be read. */
+export type Place = { instance: string; requestId: string; origin?: string }
+
+/** Writes a whole refusal where there is no response object: to a broken request, or to an upgrade. */
+export function refuseOnSocket(socket: Duplex, answer: ErrorAnswer, place: Place, options: HeaderOptions): void {
+  const { status, headers } = answer
+  const body = JSON.stringify(errorEnvelope(answer, place.instance, place.requestId))
+  const lines = Object.entries({
+    ...commonHeaders(place.origin, options),
+    ...headers,
+    Connection: 'close',
+    'Cache-Control': 'no-store',
+    'Content-Type': 'application/json; charset=utf-8',
+    'Content-Length': String(Buffer.byteLength(body)),
+    'X-Request-Id': place.requestId,
+  }).map(([name, value]) => `${name}: ${value}`)
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('\r\n')}\r\n\r\n${body}`)
+}
+
+const reasons: Readonly<Record<string, { status: number; message: string }>> = {
   HPE_HEADER_OVERFLOW: { status: 431, message: 'The head of the request is too large.' },
   ERR_HTTP_REQUEST_TIMEOUT: { status: 408, message: 'The request did not arrive in time.' },
 }
 
 /** Answers what Node could not read as a request, so that a client with a bug sees why. */
-export function refuseBroken(error: Error & { code?: string }, socket: Duplex): void {
+export function refuseBroken(error: Error & { code?: string }, socket: Duplex, options: HeaderOptions): void {
   if (!socket.writable || error.code === 'ECONNRESET') {
     socket.destroy()
     return
   }
-  const { status, message } = statuses[error.code ?? ''] ?? {
-    status: 400,
-    message: 'This is not a valid HTTP request.',
-  }
-  const requestId = newId()
-  const body = JSON.stringify({
-    success: false,
-    error: { code: 'INVALID_INPUT', message, instance: '' },
-    meta: { request_id: requestId },
-  })
-  const head = [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
-    'Connection: close',
-    'Content-Type: application/json; charset=utf-8',
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    `X-Request-Id: ${requestId}`,
-  ]
-  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
+  const reason = reasons[error.code ?? ''] ?? { status: 400, message: 'This is not a valid HTTP request.' }
+  refuseOnSocket(socket, { code: 'INVALID_INPUT', ...reason }, { instance: '', requestId: newId() }, options)
 }

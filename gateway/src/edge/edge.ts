@@ -15,12 +15,14 @@ import { Feeds } from '../stream/feeds.ts'
 import { StreamServer } from '../stream/server.ts'
 import { App } from './app.ts'
 import { Backends } from './backends.ts'
+import { refuseBroken } from './broken.ts'
 import { ConnectDialect } from './connect.ts'
 import { Gatekeeper } from './gatekeeper.ts'
 import type { HeaderOptions } from './headers.ts'
 import { ReadinessCheck } from './health.ts'
 import type { Limiter } from './limiter.ts'
 import { Limits } from './limits.ts'
+import type { Handlers } from './listeners.ts'
 import { type GatewayMetrics, gatewayMetrics } from './metrics.ts'
 import { SessionWatch } from './session-watch.ts'
 import { StreamSlots } from './slots.ts'
@@ -51,6 +53,8 @@ export type Edge = {
   app: App
   streams: StreamServer
   readiness: ReadinessCheck
+  /** Answers what is no HTTP request. */
+  refuseBroken: Handlers['broken']
   /** Ends open RPC streams, when the gateway begins to stop. */
   endStreams(): void
   /** Ends everything else, once all ports are closed. */
@@ -79,6 +83,7 @@ export function createEdge(context: EdgeContext): Edge {
     app: new App({ rest, connect, readiness, openApi, log, metrics }),
     streams: streamServer(shared, feeds),
     readiness,
+    refuseBroken: (error, socket) => refuseBroken(error, socket, headers),
     endStreams: () => shutdown.abort(),
     stop: async () => {
       sessions.stop()

@@ -2,8 +2,18 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Logger } from '@bitka/kernel'
 import { discardBody, hasBody } from '../rest/body.ts'
 import type { Json } from '../rest/encode.ts'
-import type { ErrorAnswer } from '../rest/errors.ts'
+import { type ErrorAnswer, errorEnvelope } from '../rest/errors.ts'
 import { type RequestIds, requestIds } from './trace.ts'
+
+/**
+ * The path and query that a request names, as they were sent. A proxy's client names the whole address, which every server
+ * has to understand (RFC 9112, 3.2.2).
+ */
+export function targetOf({ url = '/' }: IncomingMessage): { path: string; query: string } {
+  const target = url.startsWith('/') ? url : url.replace(/^https?:\/\/[^/?]*/i, '')
+  const mark = target.indexOf('?')
+  return { path: (mark < 0 ? target : target.slice(0, mark)) || '/', query: mark < 0 ? '' : target.slice(mark + 1) }
+}
 
 /** One HTTP request and its answer. */
 export class Exchange {
@@ -23,10 +33,9 @@ export class Exchange {
     log: Logger,
   ) {
     this.ids = requestIds(req.headers)
-    const target = req.url ?? '/'
-    const mark = target.indexOf('?')
-    this.path = mark < 0 ? target : target.slice(0, mark)
-    this.query = mark < 0 ? '' : target.slice(mark + 1)
+    const { path, query } = targetOf(req)
+    this.path = path
+    this.query = query
     this.log = log.child({ request_id: this.ids.requestId, trace_id: this.ids.traceparent.slice(3, 35) })
     res.setHeader('X-Request-Id', this.ids.requestId)
   }
@@ -40,15 +49,14 @@ export class Exchange {
 
   /** A success in the envelope. */
   sendData(status: number, data: Json): void {
-    this.sendJson(status, { success: true, data, meta: this.meta() })
+    this.sendJson(status, { success: true, data, meta: { request_id: this.ids.requestId } })
   }
 
   /** A refusal in the envelope. */
-  sendError({ status, code, message, details, headers }: ErrorAnswer): void {
-    this.setHeaders(headers ?? {})
+  sendError(answer: ErrorAnswer): void {
+    this.setHeaders(answer.headers ?? {})
     this.res.setHeader('Cache-Control', 'no-store')
-    const error = { code, message, instance: this.path, ...(details && { details }) }
-    this.sendJson(status, { success: false, error, meta: this.meta() })
+    this.sendJson(answer.status, errorEnvelope(answer, this.path, this.ids.requestId))
   }
 
   sendJson(status: number, body: Json): void {
@@ -74,9 +82,5 @@ export class Exchange {
     if (res.destroyed) return
     res.writeHead(status, { 'Content-Type': type, 'Content-Length': bytes.length })
     res.end(req.method === 'HEAD' ? undefined : bytes)
-  }
-
-  private meta(): { request_id: string } {
-    return { request_id: this.ids.requestId }
   }
 }

@@ -60,6 +60,11 @@ export class Gatekeeper {
     return await this.options.limits.admitAnonymous(this.addressOf(req))
   }
 
+  /** Where no token is needed, one that is sent must be good all the same. @throws DomainError unauthenticated */
+  async checkToken(req: IncomingMessage): Promise<void> {
+    await this.identify(req.headers.authorization)
+  }
+
   needsUser({ anonymous, desc }: PublicMethod): boolean {
     if (!anonymous) return true
     const marketData = desc.parent === MarketDataService && desc !== MarketDataService.method.getTime

@@ -36,30 +36,31 @@ const EXPOSE_HEADERS = [
 const PREFLIGHT_S = '7200'
 
 /** What every answer carries, whatever it answers. */
-export function setCommonHeaders(req: IncomingMessage, res: ServerResponse, options: HeaderOptions): void {
-  res.setHeader('X-Content-Type-Options', 'nosniff')
-  res.setHeader('Referrer-Policy', 'no-referrer')
-  res.setHeader('Content-Security-Policy', API_CSP)
-  res.setHeader('Cross-Origin-Resource-Policy', 'same-site')
-  if (options.tls) res.setHeader('Strict-Transport-Security', 'max-age=31536000; includeSubDomains')
-  if (options.demo) res.setHeader('X-BitKa-Profile', 'demo')
-  if (options.corsOrigins.length === 0) return
-  res.setHeader('Vary', 'Origin')
-  const origin = allowedOrigin(req, options)
-  if (origin === undefined) return
-  res.setHeader('Access-Control-Allow-Origin', origin)
-  res.setHeader('Access-Control-Expose-Headers', EXPOSE_HEADERS)
-  // Pages of another site may read what their own origin was allowed to.
-  res.setHeader('Cross-Origin-Resource-Policy', 'cross-origin')
+export function commonHeaders(sentOrigin: string | undefined, options: HeaderOptions): Record<string, string> {
+  const origin = allowedOrigin(sentOrigin, options)
+  return {
+    'X-Content-Type-Options': 'nosniff',
+    'Referrer-Policy': 'no-referrer',
+    'Content-Security-Policy': API_CSP,
+    ...(options.tls && { 'Strict-Transport-Security': 'max-age=31536000; includeSubDomains' }),
+    ...(options.demo && { 'X-BitKa-Profile': 'demo' }),
+    ...(options.corsOrigins.length > 0 && { Vary: 'Origin' }),
+    ...(origin !== undefined && {
+      'Access-Control-Allow-Origin': origin,
+      'Access-Control-Expose-Headers': EXPOSE_HEADERS,
+    }),
+    // Pages of another site may read what their own origin was allowed to.
+    'Cross-Origin-Resource-Policy': origin === undefined ? 'same-site' : 'cross-origin',
+  }
 }
 
-const allowedOrigin = (req: IncomingMessage, { corsOrigins }: HeaderOptions): string | undefined =>
-  corsOrigins.find((origin) => origin === req.headers.origin)
+const allowedOrigin = (sent: string | undefined, { corsOrigins }: HeaderOptions): string | undefined =>
+  corsOrigins.find((origin) => origin === sent)
 
 /** Whether a page of this origin may open a WebSocket: programs, our own pages, and those of the list. */
 export function mayConnect(req: IncomingMessage, options: HeaderOptions): boolean {
   const { origin, host } = req.headers
-  if (origin === undefined || allowedOrigin(req, options) !== undefined) return true
+  if (origin === undefined || allowedOrigin(origin, options) !== undefined) return true
   return URL.canParse(origin) && new URL(origin).host === host
 }
 
@@ -71,7 +72,10 @@ export function answerOptions(
   allow: readonly string[],
 ): void {
   res.setHeader('Allow', allow.join(', '))
-  if (allowedOrigin(req, options) !== undefined && req.headers['access-control-request-method'] !== undefined) {
+  if (
+    allowedOrigin(req.headers.origin, options) !== undefined &&
+    req.headers['access-control-request-method'] !== undefined
+  ) {
     res.setHeader('Access-Control-Allow-Methods', allow.join(', '))
     res.setHeader('Access-Control-Allow-Headers', ALLOW_HEADERS)
     res.setHeader('Access-Control-Max-Age', PREFLIGHT_S)

@@ -12,11 +12,13 @@ import type { Duplex } from 'node:stream'
 import type { SecureContextOptions, TlsOptions } from 'node:tls'
 import type { IdentityMaterial, WorkloadIdentity } from '@bitka/mesh'
 import { type GatewayConfig, hasTls } from '../config.ts'
-import { refuseBroken } from './broken.ts'
+import { Incoming } from './incoming.ts'
 
 export type Handlers = {
   request: (req: IncomingMessage, res: ServerResponse) => void
   upgrade: (req: IncomingMessage, socket: Duplex, head: Buffer) => void
+  /** What could not be read as a request. */
+  broken: (error: Error & { code?: string }, socket: Duplex) => void
 }
 
 export type Listeners = {
@@ -60,10 +62,13 @@ export async function openListeners(
 function openHttp1(
   config: GatewayConfig,
   tls: TlsSource | undefined,
-  { request, upgrade }: Handlers,
+  { request, upgrade, broken }: Handlers,
 ): Server | TlsServer {
   const headersTimeout = config.BITKA_HEADERS_TIMEOUT_MS
-  const options: ServerOptions = {
+  const options: ServerOptions<typeof Incoming> = {
+    IncomingMessage: Incoming,
+    // Answered by us, in the envelope.
+    requireHostHeader: false,
     maxHeaderSize: HEADER_BYTES_MAX,
     headersTimeout,
     // The body has a timeout of its own, which answers in the envelope; this one ends what got past it.
@@ -75,7 +80,9 @@ function openHttp1(
   if (tls && 'setSecureContext' in server) tls.follow((context) => server.setSecureContext(context))
   server.maxConnections = config.BITKA_CONNECTIONS
   server.on('upgrade', upgrade)
-  server.on('clientError', refuseBroken)
+  server.on('clientError', broken)
+  // Any expectation but 100-continue may be ignored (RFC 9110, 10.1.1); Node would refuse it without an envelope.
+  server.on('checkExpectation', request)
   return server
 }
 

@@ -7,6 +7,9 @@ import { parseTime } from './time.ts'
 /** What is wrong with a request: path of the field → reason. Collected, so that a person sees all of it at once. */
 export type Problems = Record<string, string>
 
+/** No problems yet. Without a prototype: the name of an unknown field may be any, `__proto__` too. */
+export const noProblems = (): Problems => Object.create(null)
+
 /** As many as fit a form; a body of a thousand unknown fields does not deserve a thousand answers. */
 const PROBLEMS_MAX = 20
 
@@ -136,6 +139,7 @@ function toInteger(type: ValueType & { is: 'integer' }, text: string): bigint | 
   return type.long ? value : Number(value)
 }
 
+/** The JSON reader has refused the name `__proto__`. */
 function plainObject(input: JsonObjectInput): JsonObject {
   const entries = [...input].map(([name, value]) => [name, plainValue(value)] as const)
   return Object.fromEntries(entries)

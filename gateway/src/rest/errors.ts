@@ -1,5 +1,5 @@
 import { DomainError, type ErrorKind, type Logger, newId } from '@bitka/kernel'
-import type { Json } from './encode.ts'
+import type { Json, JsonRecord } from './encode.ts'
 
 /** An error as the outside sees it, in any dialect. */
 export type ErrorAnswer = {
@@ -9,6 +9,17 @@ export type ErrorAnswer = {
   details?: { [name: string]: Json }
   headers?: Readonly<Record<string, string>>
 }
+
+/** A refusal in the envelope. */
+export const errorEnvelope = (
+  { code, message, details }: ErrorAnswer,
+  instance: string,
+  requestId: string,
+): JsonRecord => ({
+  success: false,
+  error: { code, message, instance, ...(details && { details }) },
+  meta: { request_id: requestId },
+})
 
 /** A refusal that only the edge knows: wrong verb, too large, too many. */
 export class Refusal extends Error {

@@ -53,7 +53,7 @@ async function answer(
   exchange.setHeaders(limitHeaders(consumed))
   const key = idempotencyKey(singleHeader(req.headers['idempotency-key']), method, caller)
   const bytes = binding.body === '' ? new Uint8Array() : await readBody(req, body)
-  const request = decodeRequest(route, params, new URLSearchParams(exchange.query), bytes)
+  const request = decodeRequest(route, params, exchange.query, bytes)
   const more = await gatekeeper.admitRequest(method, request, caller)
   exchange.setHeaders(limitHeaders([...consumed, ...more]))
   const response = await backends.call(method, request, {

@@ -1,4 +1,4 @@
-import { DomainError } from '@bitka/kernel'
+import { DomainError, invalidField } from '@bitka/kernel'
 
 /** A number as it was written, so that a large integer keeps every digit and 1.0 can be told from 1. */
 export class JsonNumber {
@@ -10,6 +10,8 @@ export type JsonObjectInput = Map<string, JsonInput>
 
 /** No request of ours is deeper than metadata; what is deeper wants to exhaust a stack somewhere. */
 const DEPTH_MAX = 20
+/** Enough to find the field; the caller may have made the name up. */
+const PATH_LENGTH_MAX = 128
 
 const WHITESPACE = /[\t\n\r ]*/y
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
@@ -45,8 +47,13 @@ function decodeUtf8(bytes: Uint8Array): string {
   }
 }
 
+/** Some readers of JSON take it for an object's prototype, and lose it. */
+const PROTOTYPE = '__proto__'
+
 class Parser {
   private at = 0
+  /** Where the value that is being read stands: `.name` and `[index]` of what it is in. */
+  private readonly path: string[] = []
 
   constructor(private readonly text: string) {}
 
@@ -82,9 +89,12 @@ class Parser {
     do {
       this.skip()
       const name = this.string()
-      if (members.has(name)) throw malformed(`names ${JSON.stringify(name.slice(0, 64))} twice`)
+      this.path.push(`.${name}`)
+      if (members.has(name)) throw this.wrong('is given twice')
+      if (name === PROTOTYPE) throw this.wrong('is no name of a field')
       if (!this.take(':')) throw this.unexpected()
       members.set(name, this.value(depth + 1))
+      this.path.pop()
     } while (this.take(','))
     if (!this.take('}')) throw this.unexpected()
     return members
@@ -94,8 +104,11 @@ class Parser {
     const items: JsonInput[] = []
     this.at += 1
     if (this.take(']')) return items
-    do items.push(this.value(depth + 1))
-    while (this.take(','))
+    do {
+      this.path.push(`[${items.length}]`)
+      items.push(this.value(depth + 1))
+      this.path.pop()
+    } while (this.take(','))
     if (!this.take(']')) throw this.unexpected()
     return items
   }
@@ -103,7 +116,7 @@ class Parser {
   private string(): string {
     const text: string = JSON.parse(this.match(STRING))
     // PostgreSQL stores neither, and no name or text of a person needs them.
-    if (!isPlainText(text)) throw malformed('holds text that is not Unicode')
+    if (!isPlainText(text)) throw this.wrong('holds text that is not Unicode')
     return text
   }
 
@@ -125,6 +138,12 @@ class Parser {
   private skip(): void {
     WHITESPACE.lastIndex = this.at
     this.at += (WHITESPACE.exec(this.text)?.[0] ?? '').length
+  }
+
+  /** It is JSON, but not what a field may hold. */
+  private wrong(reason: string): DomainError {
+    const field = this.path.join('').replace(/^\./, '').slice(0, PATH_LENGTH_MAX)
+    return field === '' ? malformed(reason) : invalidField(field, reason)
   }
 
   private unexpected(): DomainError {

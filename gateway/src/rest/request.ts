@@ -1,6 +1,6 @@
 import { DomainError } from '@bitka/kernel'
 import { create, type Message } from '@bufbuild/protobuf'
-import { decodeObject, decodeText, expectation, type Problems, refuseProblems, setField } from './decode.ts'
+import { decodeObject, decodeText, expectation, noProblems, type Problems, refuseProblems, setField } from './decode.ts'
 import { type RestField, restFields } from './fields.ts'
 import { isPlainText, parseJson } from './json.ts'
 import type { Route } from './router.ts'
@@ -15,11 +15,11 @@ type Init = Record<string, unknown>
 export function decodeRequest(
   route: Route,
   params: ReadonlyMap<string, string>,
-  query: URLSearchParams,
+  query: string,
   body: Uint8Array,
 ): Message {
   const { method, binding } = route
-  const problems: Problems = {}
+  const problems = noProblems()
   const init = decodeBody(route, body, problems)
   applyPath(init, route, params, problems)
   applyQuery(init, binding.body === '' ? queryFields(route) : new Map(), query, problems)
@@ -54,23 +54,41 @@ function applyPath(init: Init, route: Route, params: ReadonlyMap<string, string>
   }
 }
 
-function applyQuery(
-  init: Init,
-  fields: ReadonlyMap<string, RestField>,
-  query: URLSearchParams,
-  problems: Problems,
-): void {
-  for (const name of new Set(query.keys())) {
+function applyQuery(init: Init, fields: ReadonlyMap<string, RestField>, query: string, problems: Problems): void {
+  for (const [name, texts] of parseQuery(query)) {
     const field = fields.get(name)
-    const texts = query.getAll(name)
     if (!field || field.type.is === 'message' || field.type.is === 'struct') {
       problems[name.slice(0, 128)] = 'unknown parameter'
     } else if (!field.repeated && texts.length > 1) problems[name] = 'is given more than once'
-    else if (!texts.every(isPlainText)) problems[name] = 'is not plain text'
+    else if (!texts.every(isGiven)) problems[name] = 'is not plain text'
     else {
       const values = texts.map((text) => decodeText(field.type, text))
       if (values.includes(undefined)) problems[name] = expectation(field.type)
       else setField(init, field, field.repeated ? values : values[0], problems, name)
     }
+  }
+}
+
+const isGiven = (text: string | undefined): text is string => text !== undefined && isPlainText(text)
+
+/** Name → its values; undefined for one that is not UTF-8 or whose escapes are broken, which URLSearchParams would guess at. */
+function parseQuery(query: string): Map<string, (string | undefined)[]> {
+  const values = new Map<string, (string | undefined)[]>()
+  for (const part of query.split('&')) {
+    if (part === '') continue
+    const [name = '', ...rest] = part.split('=')
+    const key = decodeQueryText(name) ?? name
+    const known = values.get(key) ?? []
+    if (known.length === 0) values.set(key, known)
+    known.push(decodeQueryText(rest.join('=')))
+  }
+  return values
+}
+
+function decodeQueryText(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '))
+  } catch {
+    return undefined
   }
 }

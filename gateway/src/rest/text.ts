@@ -1,10 +1,12 @@
 import { DomainError, invalidField } from '@bitka/kernel'
 import type { DescMessage, Message } from '@bufbuild/protobuf'
+import type { Timestamp } from '@bufbuild/protobuf/wkt'
 import { read } from './encode.ts'
 import { restFields } from './fields.ts'
 import { isPlainText } from './json.ts'
+import { isStorable } from './time.ts'
 
-/** What the JSON reader refuses in text, for messages that came in another encoding. @throws DomainError invalid */
+/** What the JSON reader refuses in texts and times, for messages that came in another encoding. @throws DomainError invalid */
 export function checkText(desc: DescMessage, message: Message): void {
   for (const field of restFields(desc)) {
     const value = read(message, field)
@@ -12,9 +14,14 @@ export function checkText(desc: DescMessage, message: Message): void {
       if (field.type.is === 'message') {
         if (one !== undefined) checkText(field.type.desc, one as Message)
       } else if (field.type.is === 'struct') checkStruct(field.name, one, 0)
+      else if (field.type.is === 'timestamp') checkTime(field.name, one as Timestamp | undefined)
       else if (typeof one === 'string' && !isPlainText(one)) throw invalidField(field.name, 'is not plain text')
     }
   }
+}
+
+function checkTime(name: string, time: Timestamp | undefined): void {
+  if (time !== undefined && !isStorable(time)) throw invalidField(name, 'must be a time between the years 100 and 9999')
 }
 
 const DEPTH_MAX = 20

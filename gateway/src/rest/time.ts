@@ -15,8 +15,16 @@ export function parseTime(text: string): Timestamp | undefined {
   const real = year >= 100 && said.getUTCMonth() === month - 1 && said.getUTCDate() === day
   if (!real || hour > 23 || minute > 59 || second > 59 || offsetHour > 23 || offsetMinute > 59) return undefined
   const offsetMs = (offsetHour * 60 + offsetMinute) * 60_000
-  return timestampFromMs(match[8] === '-' ? localMs + offsetMs : localMs - offsetMs)
+  const time = timestampFromMs(match[8] === '-' ? localMs + offsetMs : localMs - offsetMs)
+  return isStorable(time) ? time : undefined
 }
+
+const SECONDS_MIN = BigInt(Date.UTC(100, 0, 1) / 1000)
+const SECONDS_MAX = BigInt(Date.UTC(9999, 11, 31, 23, 59, 59) / 1000)
+
+/** Whether a time lies in the years 100 to 9999: what lies outside has no RFC 3339 form, and databases refuse some of it. */
+export const isStorable = ({ seconds, nanos }: Timestamp): boolean =>
+  seconds >= SECONDS_MIN && seconds <= SECONDS_MAX && nanos >= 0 && nanos < 1_000_000_000
 
 /** Writes a time as RFC 3339 in UTC with milliseconds. */
 export const formatTime = (time: Timestamp): string => new Date(timestampMs(time)).toISOString()

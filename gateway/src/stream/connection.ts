@@ -29,6 +29,7 @@ export type Peer = { address: string; userAgent?: string }
 
 /** A flood is the one thing that closes a connection from our side (RFC 6455: policy violation). */
 const CLOSE_FLOOD = 1008
+const CLOSE_WAIT_MS = 1_000
 
 type Answer = { type: string; id?: MessageId; channel?: string; symbol?: string; interval?: string }
 
@@ -67,8 +68,12 @@ export class Connection {
   private onMessage(data: RawData, isBinary: boolean): void {
     if (this.ended) return
     if (!this.rate.take()) {
-      if (this.rate.flooding) this.socket.close(CLOSE_FLOOD, 'too many messages')
-      else this.refuse(undefined, new DomainError('rate_limited', 'Too many messages.'))
+      if (this.rate.flooding) {
+        this.end()
+        this.socket.close(CLOSE_FLOOD, 'too many messages')
+        // A peer that floods need not be waited for.
+        setTimeout(() => this.socket.terminate(), CLOSE_WAIT_MS).unref()
+      } else this.refuse(undefined, new DomainError('rate_limited', 'Too many messages.'))
       return
     }
     const bytes = Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data as Buffer)

@@ -1,15 +1,15 @@
-import { type IncomingMessage, STATUS_CODES } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Logger } from '@bitka/kernel'
 import { type WebSocket, WebSocketServer } from 'ws'
+import { refuseOnSocket } from '../edge/broken.ts'
+import { targetOf } from '../edge/exchange.ts'
 import type { Gatekeeper } from '../edge/gatekeeper.ts'
 import { type HeaderOptions, mayConnect } from '../edge/headers.ts'
 import type { StreamSlots } from '../edge/slots.ts'
 import { requestIds } from '../edge/trace.ts'
-import { type ErrorAnswer, Refusal, toAnswer } from '../rest/errors.ts'
-import { notFound } from '../rest/handler.ts'
+import { Refusal, toAnswer } from '../rest/errors.ts'
 import { Connection, type ConnectionOptions } from './connection.ts'
-import { STREAM_PATH } from './path.ts'
 
 /** The largest message a client may send; the longest holds an access token of under 1 KiB. */
 const FRAME_BYTES_MAX = 4_096
@@ -58,7 +58,7 @@ export class StreamServer {
         else if (this.closing) socket.destroy()
         else this.server.handleUpgrade(req, socket, head, (webSocket) => this.accept(req, webSocket))
       },
-      (error) => refuseUpgrade(socket, toAnswer(error, this.options.log), req),
+      (error) => this.refuse(req, socket, error),
     )
   }
 
@@ -81,13 +81,21 @@ export class StreamServer {
 
   private async admit(req: IncomingMessage): Promise<() => void> {
     const { gatekeeper, slots, headers } = this.options
-    if ((req.url ?? '').split('?')[0] !== STREAM_PATH) throw notFound()
     await gatekeeper.admitStranger(req)
+    await gatekeeper.checkToken(req)
     if (this.closing) throw refusal(503, 'UNAVAILABLE', 'The gateway is going away.')
     if (!mayConnect(req, headers)) throw refusal(403, 'FORBIDDEN', 'Pages of this origin may not connect.')
     const release = slots.take(gatekeeper.addressOf(req))
     if (!release) throw refusal(429, 'RATE_LIMITED', 'Too many connections from this address.')
     return release
+  }
+
+  /** There is no response object before the upgrade. */
+  private refuse(req: IncomingMessage, socket: Duplex, error: unknown): void {
+    const { log, headers } = this.options
+    const { requestId } = requestIds(req.headers)
+    const place = { instance: targetOf(req).path, requestId, origin: req.headers.origin }
+    refuseOnSocket(socket, toAnswer(error, log.child({ request_id: requestId })), place, headers)
   }
 
   private accept(req: IncomingMessage, socket: WebSocket): void {
@@ -123,19 +131,3 @@ export class StreamServer {
 
 const refusal = (status: number, code: string, message: string): Refusal =>
   new Refusal({ status, code, message, headers: status === 403 ? {} : { 'Retry-After': '1' } }, 'unavailable')
-
-/** There is no response object before the upgrade, so the answer is written by hand. */
-function refuseUpgrade(socket: Duplex, answer: ErrorAnswer, req: IncomingMessage): void {
-  const { status, code, message, headers } = answer
-  const { requestId } = requestIds(req.headers)
-  const instance = (req.url ?? '/').split('?')[0]
-  const body = JSON.stringify({ success: false, error: { code, message, instance }, meta: { request_id: requestId } })
-  const lines = Object.entries({
-    ...headers,
-    Connection: 'close',
-    'Content-Type': 'application/json; charset=utf-8',
-    'Content-Length': String(Buffer.byteLength(body)),
-    'X-Request-Id': requestId,
-  }).map(([name, value]) => `${name}: ${value}`)
-  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('\r\n')}\r\n\r\n${body}`)
-}
