@@ -1,16 +1,10 @@
 import { invalidField, MAX_MINOR, parseMinor } from '@bitka/kernel'
-import {
-  MarketStatus,
-  OrderSide,
-  OrderType,
-  SelfTradePrevention,
-  TimeInForce,
-} from '@bitka/proto/bitka/common/v1/market_pb'
+import { OrderSide, OrderType, SelfTradePrevention, TimeInForce } from '@bitka/proto/bitka/common/v1/market_pb'
 import type { CreateOrderRequest } from '@bitka/proto/bitka/order/v1/order_pb'
 import type { JsonObject } from '@bufbuild/protobuf'
 import { parseSteps } from './decimal.ts'
 import { holdFor } from './hold.ts'
-import { type Market, type Position, scaleOf, shownStatus } from './market.ts'
+import { type Market, type Position, scaleOf } from './market.ts'
 import { Problems } from './problems.ts'
 
 /** 1 to 64 visible ASCII characters: client_order_id, client_cancel_id, Idempotency-Key. */
@@ -54,7 +48,9 @@ export function draftOf(request: CreateOrderRequest): Draft {
   const problems = new Problems()
   const { symbol, side, type, price, quantity } = request
   const isMarket = type === OrderType.MARKET
-  const timeInForce = request.timeInForce ?? (isMarket ? TimeInForce.IOC : TimeInForce.GTC)
+  const wanted = request.timeInForce ?? TimeInForce.GTC
+  // A market order never rests: "until cancelled" ends as soon as it has traded what it can.
+  const timeInForce = isMarket && wanted === TimeInForce.GTC ? TimeInForce.IOC : wanted
   const postOnly = request.postOnly ?? false
   const selfTradePrevention = request.selfTradePrevention ?? SelfTradePrevention.CANCEL_NEWEST
   problems.check(symbol !== '', 'symbol', 'is required')
@@ -71,7 +67,6 @@ export function draftOf(request: CreateOrderRequest): Draft {
   if (isMarket) {
     problems.check(price === undefined, 'price', 'must be left out of a market order')
     problems.check(!postOnly, 'post_only', 'is for limit orders only')
-    problems.check(timeInForce !== TimeInForce.GTC, 'time_in_force', 'must be IOC or FOK for a market order')
   } else {
     problems.check(!postOnly || timeInForce === TimeInForce.GTC, 'post_only', 'needs time_in_force GTC')
   }
@@ -104,17 +99,12 @@ function checkMetadata(metadata: JsonObject): void {
 }
 
 /**
- * Fits a draft to its market.
+ * Fits a draft to its market, whatever the market's status: only the engine knows that for certain, and it rejects.
  * @throws DomainError invalid, naming every field at fault
  */
 export function planOf(draft: Draft, market: Market, position: Position): Plan {
   const problems = new Problems()
   const scale = scaleOf(market)
-  problems.check(
-    shownStatus(position) === MarketStatus.TRADING,
-    'symbol',
-    'names a market that takes no new orders now',
-  )
   const { price, quantity, ...rest } = draft
   const lots = problems.read(() => parseSteps(quantity, scale.lot, 'lot size', 'quantity'))
   if (lots !== undefined) {
