@@ -4,7 +4,19 @@ import { OrderCreatedSchema } from '@bitka/proto/bitka/events/v1/orders_pb'
 import { CreateOrderStatus, OrderStatus } from '@bitka/proto/bitka/order/v1/order_pb'
 import { waitFor } from '@bitka/testkit'
 import { fromBinary } from '@bufbuild/protobuf'
-import { BUY, Harness, keyed, LIMIT, limitBuy, MARKET, type Person, refusal, SELL, waiting } from './harness.ts'
+import {
+  BUY,
+  Harness,
+  keyed,
+  keyedWaiting,
+  LIMIT,
+  limitBuy,
+  MARKET,
+  type Person,
+  refusal,
+  SELL,
+  waiting,
+} from './harness.ts'
 
 const ACCEPTED = CreateOrderStatus.ACCEPTED
 
@@ -98,6 +110,14 @@ it('gives market, IOC and FOK orders a time after which the engine refuses them'
   }
 })
 
+it('takes a market order that asks to rest as IOC, and says so', async () => {
+  const order = { symbol: 'BTC-THB', side: SELL, type: MARKET, quantity: '1', timeInForce: TimeInForce.GTC }
+  const { orderId, status } = await create(order)
+  expect(status).toBe(ACCEPTED)
+  expect((await h.engine.commandOf(orderId)).body.value).toMatchObject({ timeInForce: TimeInForce.IOC })
+  expect((await h.client.getOrder({ orderId }, alice.as)).order?.timeInForce).toBe(TimeInForce.IOC)
+})
+
 it('sends a market buy without a reference price unfunded, for the engine to reject', async () => {
   const { orderId } = await create({ symbol: 'BTC-THB', side: BUY, type: MARKET, quantity: '1' })
   expect((await h.engine.commandOf(orderId)).body.value).toMatchObject({ maxQuote: '0', priceTicks: 0n })
@@ -162,6 +182,54 @@ describe('an Idempotency-Key', () => {
     const first = await create(limitBuy, keyed(alice, 'k1'))
     expect(await create(limitBuy, keyed(alice, 'k1'))).toEqual(first)
     expect((await h.client.listOrders({}, alice.as)).items).toHaveLength(1)
+  })
+
+  it('gives the first answer again whatever has become of the order', async () => {
+    const order = { ...limitBuy, clientOrderId: 'again' }
+    const first = await create(order, keyed(alice, 'a1'))
+    expect(first.clientOrderId).toBe('again')
+    await h.engine.commandOf(first.orderId)
+    const reason = RejectReason.POST_ONLY_WOULD_TAKE
+    await h.engine.say('BTC-THB', [{ case: 'orderRejected', value: { orderId: first.orderId, reason } }])
+    await waitFor(async () => (await h.state(first.orderId)) === 'rejected')
+    expect(await create(order, keyed(alice, 'a1'))).toEqual(first)
+    expect(await create(order, keyedWaiting(alice, 'a1', 5))).toEqual(first)
+  })
+
+  it('gives the first answer again to those who waited for the engine, also after a restart', async () => {
+    const order = { ...limitBuy, clientOrderId: 'waited' }
+    const answers = [1, 2].map(() => create(order, keyedWaiting(alice, 'a2', 5)))
+    const placed = await waitFor(async () => {
+      const { items } = await h.client.listOrders({ clientOrderId: 'waited' }, alice.as)
+      return items[0]
+    })
+    await h.engine.accept(placed.orderId)
+    const [first, second] = await Promise.all(answers)
+    expect(first).toMatchObject({ orderId: placed.orderId, status: ACCEPTED, order: { status: OrderStatus.OPEN } })
+    expect(second).toEqual(first)
+    await h.engine.say('BTC-THB', [{ case: 'orderClosed', value: { orderId: placed.orderId, reason: 2 } }])
+    await waitFor(async () => (await h.state(placed.orderId)) === 'cancelled')
+    expect(await create(order, keyedWaiting(alice, 'a2', 5))).toEqual(first)
+    await h.stop()
+    await h.start()
+    expect(await waitFor(() => create(order, keyed(alice, 'a2')).catch(() => undefined))).toEqual(first)
+  })
+
+  it('waits for the engine again when the first answer was never given', async () => {
+    const abort = new AbortController()
+    const order = { ...limitBuy, clientOrderId: 'lost' }
+    const options = keyedWaiting(alice, 'a3', 5)
+    const lost = refusal(create(order, { ...options, signal: abort.signal }))
+    const placed = await waitFor(async () => {
+      const { items } = await h.client.listOrders({ clientOrderId: 'lost' }, alice.as)
+      return items[0]
+    })
+    await h.engine.commandOf(placed.orderId)
+    abort.abort()
+    await lost
+    const again = create(order, options)
+    await h.engine.accept(placed.orderId)
+    expect(await again).toMatchObject({ orderId: placed.orderId, order: { status: OrderStatus.OPEN } })
   })
 
   it('refuses another request', async () => {
@@ -240,14 +308,36 @@ it('refuses more open orders than the market allows, and takes one again when on
   expect(await refusal(create(limitBuy))).toBe('it was done')
 })
 
-it('takes no orders in a market that does not trade', async () => {
-  const { as } = await h.operator()
-  const { market } = await h.client.haltMarket({ symbol: 'ETH-THB' }, as)
-  expect(market?.status).toBe(MarketStatus.HALTED)
-  expect(await refusal(create({ ...limitBuy, symbol: 'ETH-THB' }))).toEqual([
-    'invalid',
-    { symbol: 'names a market that takes no new orders now' },
-  ])
+describe('a market that does not trade', () => {
+  const order = { ...limitBuy, symbol: 'BTC-ETH', side: SELL }
+  const reject = (orderId: string) =>
+    h.engine.say('BTC-ETH', [{ case: 'orderRejected', value: { orderId, reason: RejectReason.MARKET_HALTED } }])
+  beforeAll(() => h.market({ symbol: 'BTC-ETH', quoteAsset: 'ETH' }))
+
+  it.each([MarketStatus.PRE_OPEN, MarketStatus.CANCEL_ONLY, MarketStatus.HALTED, MarketStatus.DELISTED])(
+    'has its orders rejected by the engine, in status %s',
+    async (status) => {
+      const { as } = await h.operator()
+      const { market } = await h.client.updateMarket({ symbol: 'BTC-ETH', status }, as)
+      expect(market?.status).toBe(status)
+      const answer = await create(order)
+      expect(answer.status).toBe(ACCEPTED)
+      expect(h.ledger.heldFor(answer.orderId)).toBe(100_000_000n)
+      await h.engine.commandOf(answer.orderId)
+      await reject(answer.orderId)
+      const rejection = { status: OrderStatus.REJECTED, rejectReason: RejectReason.MARKET_HALTED }
+      await waitFor(async () => (await h.state(answer.orderId)) === 'rejected')
+      expect((await h.client.getOrder({ orderId: answer.orderId }, alice.as)).order).toMatchObject(rejection)
+      const waited = create({ ...order, clientOrderId: `waits-${status}` }, waiting(alice, 5))
+      const { items } = await waitFor(async () => {
+        const found = await h.client.listOrders({ clientOrderId: `waits-${status}` }, alice.as)
+        return found.items.length > 0 && found
+      })
+      await h.engine.commandOf(items[0]?.orderId ?? '')
+      await reject(items[0]?.orderId ?? '')
+      expect(await waited).toMatchObject({ status: CreateOrderStatus.REJECTED, order: rejection })
+    },
+  )
 })
 
 describe('back-pressure', () => {

@@ -137,6 +137,12 @@ export const waiting = ({ as }: Person, seconds: number): CallOptions => ({
   edge: { prefer: `wait=${seconds}` },
 })
 
+/** With an Idempotency-Key, and waits for the engine. */
+export const keyedWaiting = (person: Person, idempotencyKey: string, seconds: number): CallOptions => ({
+  ...person.as,
+  edge: { ...waiting(person, seconds).edge, idempotencyKey },
+})
+
 /** What a call was refused with: its kind, and its details if it names any. */
 export async function refusal(call: Promise<unknown>): Promise<unknown> {
   try {

@@ -1,11 +1,18 @@
 import { type Gatherer, newId } from '@bitka/kernel'
 import { type CallContext, type MethodImpl, userOf } from '@bitka/mesh'
-import { CreateOrderRequestSchema, CreateOrderStatus, type OrderService } from '@bitka/proto/bitka/order/v1/order_pb'
+import {
+  CreateOrderRequestSchema,
+  CreateOrderResponseSchema,
+  CreateOrderStatus,
+  type OrderService,
+} from '@bitka/proto/bitka/order/v1/order_pb'
+import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf'
 import type { PlaceOutcome, PlaceRequest } from '../commands/admit.ts'
 import type { OrderContext } from '../context.ts'
 import type { Order } from '../domain/order.ts'
 import { draftOf } from '../domain/place.ts'
 import { orderKey, waitUntil } from '../hub.ts'
+import * as answers from '../store/answers.ts'
 import * as orders from '../store/orders.ts'
 import { readOrder } from './read-orders.ts'
 import { hashOf, keyOf, preferredWaitMs, waitOf } from './request.ts'
@@ -18,30 +25,43 @@ export const createOrder =
   ): MethodImpl<typeof OrderService.method.createOrder> =>
   async (request, call) => {
     const { userId } = userOf(call)
-    const draft = draftOf(request)
-    const name = keyOf(call)
-    const key =
-      name === undefined ? undefined : { key: name, requestHash: hashOf(call, CreateOrderRequestSchema, request) }
+    const [id, draft, name, waitMs] = [newId(), draftOf(request), keyOf(call), preferredWaitMs(call)]
+    const hash = () => hashOf(call, CreateOrderRequestSchema, request)
+    const key = name === undefined ? undefined : { key: name, requestHash: hash(), waitMs }
     ctx.gate.checkBacklog()
-    const outcome = await gatherer.add({ id: newId(), userId, draft, key, call })
+    const outcome = await gatherer.add({ id, userId, draft, key, call })
     if ('error' in outcome) throw outcome.error
-    const waitMs = preferredWaitMs(call)
-    if (waitMs === 0) return { ...answerOf(outcome.order), order: undefined }
-    const order = await waitForEngine(ctx, outcome.order, call, waitMs)
-    return { ...answerOf(order), order: await readOrder(ctx.db, order) }
+    const { order } = outcome
+    // Only a key can bring an order that was there before.
+    const first = order.id === id ? { waitMs, answer: null } : await answers.firstOf(ctx.db, order.id)
+    if (first.answer) return fromBinary(CreateOrderResponseSchema, first.answer)
+    if (first.waitMs === 0) return atOnce(order)
+    const answer = await afterEngine(ctx, order, call, first.waitMs)
+    // Nobody gets this one any more.
+    if (!key || call.signal.aborted) return answer
+    const bytes = toBinary(CreateOrderResponseSchema, create(CreateOrderResponseSchema, answer))
+    return fromBinary(CreateOrderResponseSchema, await answers.keep(ctx.db, order.id, bytes))
   }
 
-/** What became of the request. An order that is closed by now was accepted once. */
-function answerOf(order: Order) {
-  const { id: orderId, clientOrderId } = order
+type Answer = MessageInitShape<typeof CreateOrderResponseSchema>
+
+/** The answer without waiting: the same whenever it is asked for, whatever has become of the order since. */
+function atOnce({ id: orderId, clientOrderId, commandSeq }: Order) {
   const base = { orderId, clientOrderId: clientOrderId ?? undefined }
-  if (order.state === 'rejected') {
-    return { ...base, status: CreateOrderStatus.REJECTED, message: 'The order was rejected.' }
+  return commandSeq === null
+    ? { ...base, status: CreateOrderStatus.REJECTED, message: 'The order was cancelled before it was sent.' }
+    : { ...base, status: CreateOrderStatus.ACCEPTED, message: 'The order was accepted.' }
+}
+
+/** What the engine made of the order, with the order as it is then. One that is closed by then was accepted once. */
+async function afterEngine(ctx: OrderContext, placed: Order, call: CallContext, ms: number): Promise<Answer> {
+  const order = await waitForEngine(ctx, placed, call, ms)
+  const rejection = { status: CreateOrderStatus.REJECTED, message: 'The order was rejected.' }
+  return {
+    ...atOnce(order),
+    ...(order.state === 'rejected' ? rejection : {}),
+    order: await readOrder(ctx.db, order),
   }
-  if (order.commandSeq === null) {
-    return { ...base, status: CreateOrderStatus.REJECTED, message: 'The order was cancelled before it was sent.' }
-  }
-  return { ...base, status: CreateOrderStatus.ACCEPTED, message: 'The order was accepted.' }
 }
 
 async function waitForEngine(ctx: OrderContext, placed: Order, call: CallContext, ms: number): Promise<Order> {

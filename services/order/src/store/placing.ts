@@ -6,8 +6,8 @@ import { type OrderRow, orderColumns, toOrder } from './rows.ts'
 /** A refusal that an idempotency key remembers. */
 export type Refusal = { kind: ErrorKind; message: string; details: ErrorDetails }
 
-/** What a create's Idempotency-Key stands for. */
-export type KeyOfCreate = { key: string; requestHash: Buffer }
+/** What a create's Idempotency-Key stands for, and how long its first request preferred to wait for the engine. */
+export type KeyOfCreate = { key: string; requestHash: Buffer; waitMs: number }
 
 export type Placement = { order: Order; key: KeyOfCreate | undefined }
 
@@ -75,13 +75,14 @@ export async function insert(tx: Tx, placements: readonly Placement[], refusal?:
   const { rows } = await tx.query<{ id: string }>(
     `insert into orders (id, user_id, client_order_id, symbol, side, type, time_in_force, post_only, self_trade_prevention,
        price_ticks, quantity_lots, hold_asset, receive_asset, hold_amount, maker_fee_bps, taker_fee_bps, state, metadata,
-       idempotency_key, request_hash, created_at, updated_at, refusal)
-     select *, created_at, $22::jsonb from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::smallint[],
+       idempotency_key, request_hash, wait_ms, created_at, updated_at, refusal)
+     select *, created_at, $23::jsonb from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::smallint[],
        $6::smallint[], $7::smallint[], $8::boolean[], $9::smallint[], $10::bigint[], $11::bigint[], $12::text[], $13::text[],
-       $14::numeric[], $15::int[], $16::int[], $17::text[], $18::jsonb[], $19::text[], $20::bytea[], $21::timestamptz[])
+       $14::numeric[], $15::int[], $16::int[], $17::text[], $18::jsonb[], $19::text[], $20::bytea[], $21::int[],
+       $22::timestamptz[])
        as o (id, user_id, client_order_id, symbol, side, type, time_in_force, post_only, self_trade_prevention, price_ticks,
          quantity_lots, hold_asset, receive_asset, hold_amount, maker_fee_bps, taker_fee_bps, state, metadata,
-         idempotency_key, request_hash, created_at)
+         idempotency_key, request_hash, wait_ms, created_at)
      on conflict do nothing returning id`,
     [
       orders.map((o) => o.id),
@@ -104,6 +105,7 @@ export async function insert(tx: Tx, placements: readonly Placement[], refusal?:
       orders.map((o) => o.metadata && JSON.stringify(o.metadata)),
       placements.map(({ key }) => key?.key ?? null),
       placements.map(({ key }) => key?.requestHash ?? null),
+      placements.map(({ key }) => key?.waitMs ?? 0),
       orders.map((o) => o.createdAt),
       refusal ? JSON.stringify(refusal) : null,
     ],
