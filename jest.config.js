@@ -17,4 +17,6 @@ export default {
   testPathIgnorePatterns: ['/node_modules/', '/dist/', '/.bitka/'],
   modulePathIgnorePatterns: ['<rootDir>/.bitka/', '/dist/'],
   maxWorkers: 2,
+  // Generous: a test that hangs fails in a minute, and a busy machine is no reason to fail.
+  testTimeout: 60_000,
 }
