@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { appendFileSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Logger } from '@bitka/kernel'
 import type { ServiceEnv } from '@bitka/service'
@@ -133,7 +133,3 @@ class Child {
     this.timer = setTimeout(() => this.start(), this.pauseMs)
   }
 }
-
-/** Writes which process this is, for people and tools. */
-export const writeStatus = (folder: string, status: object): void =>
-  writeFileSync(join(folder, 'status.json'), `${JSON.stringify(status, null, 2)}\n`, { mode: 0o600 })

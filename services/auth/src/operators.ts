@@ -3,7 +3,7 @@ import type { Tx } from '@bitka/store'
 import type { AuthContext } from './context.ts'
 import { emailProblem, normalizeEmail } from './domain/email.ts'
 import { passwordProblem } from './domain/password.ts'
-import { allRoles } from './domain/roles.ts'
+import { roleNames } from './domain/roles.ts'
 import { OPERATOR_USERNAMES } from './domain/username.ts'
 import { userRegistered } from './events/identity-events.ts'
 import * as users from './store/users.ts'
@@ -49,7 +49,7 @@ async function insertOperator(
       username,
       email: normalizeEmail(email),
       passwordHash,
-      roles: [...allRoles],
+      roles: [...roleNames],
       createdAt: clock.now(),
     })
   } catch (error) {

@@ -21,7 +21,7 @@ export const authPolicy: ServicePolicy<typeof AuthService> = {
 /** Who may call what of DirectoryService. Names and mail addresses go to the one service that needs each. */
 export const directoryPolicy: ServicePolicy<typeof DirectoryService> = {
   resolveUsername: { kind: 'internal', callers: ['ledger'] },
-  getUsers: { kind: 'internal', callers: ['user'] },
+  getUsers: { kind: 'internal', callers: ['user', 'ledger'] },
   listRevokedSessions: { kind: 'internal', callers: serviceNames },
   getKeys: { kind: 'internal', callers: serviceNames },
 }

@@ -1,7 +1,7 @@
 import type { Queryable, Tx } from '@bitka/store'
 import { and, asc, count, desc, eq, gte, lt, type SQL } from 'drizzle-orm'
 import { bigint, customType, jsonb, pgTable, smallint, text, timestamp, uuid } from 'drizzle-orm/pg-core'
-import type { AuditEntry, ChainedEntry, ChainHead } from '../domain/chain.ts'
+import type { ChainedEntry, ChainHead } from '../domain/chain.ts'
 import { GENESIS } from '../domain/chain.ts'
 
 const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
@@ -124,5 +124,3 @@ export async function readChain(orm: Orm, after: bigint, limit: number): Promise
     .limit(limit)
   return rows.map(toEntry)
 }
-
-export type { AuditEntry }

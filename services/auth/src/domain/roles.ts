@@ -4,9 +4,6 @@ import { DomainError } from '@bitka/kernel'
 export const roleNames = ['user', 'support', 'compliance', 'treasury', 'operator', 'admin', 'auditor'] as const
 export type RoleName = (typeof roleNames)[number]
 
-/** Every role: those of the first operator. */
-export const allRoles: readonly RoleName[] = roleNames
-
 /** One of each, in the order of roleNames; user is always among them. */
 export const normalizeRoles = (roles: readonly RoleName[]): RoleName[] =>
   roleNames.filter((role) => role === 'user' || roles.includes(role))

@@ -1,4 +1,4 @@
-import { allRoles, checkDisable, checkRoleChange, normalizeRoles, sameRoles } from './roles.ts'
+import { roleNames, checkDisable, checkRoleChange, normalizeRoles, sameRoles } from './roles.ts'
 import { decideRefresh } from './session.ts'
 import { isRotationDue, isServed, publicOrder, SERVED_AFTER_RETIRED_MS } from './signing-key.ts'
 
@@ -41,7 +41,7 @@ describe('signing keys', () => {
 })
 
 describe('roles', () => {
-  const ann = { id: 'ann', roles: allRoles, disabled: false }
+  const ann = { id: 'ann', roles: roleNames, disabled: false }
   it('are one of each, user always among them', () => {
     expect(normalizeRoles(['admin', 'support', 'admin'])).toEqual(['user', 'support', 'admin'])
     expect(sameRoles(['user', 'admin'], ['admin'])).toBe(true)
