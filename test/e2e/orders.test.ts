@@ -116,7 +116,6 @@ describe('POST /v1/orders', () => {
     [{ quantity: '-1' }, 'quantity'],
     [{ type: 'market' }, 'price'],
     [{ type: 'market', price: undefined, post_only: true }, 'post_only'],
-    [{ type: 'market', price: undefined, time_in_force: 'GTC' }, 'time_in_force'],
     [{ time_in_force: 'GTX' }, 'time_in_force'],
     [{ time_in_force: 'IOC', post_only: true }, 'post_only'],
     [{ client_order_id: 'a b' }, 'client_order_id'],
@@ -277,6 +276,8 @@ describe('what the engine decides', () => {
       ...nothing,
     })
     expect(await place(bob, { ...market, side: 'sell' })).toMatchObject({ reason: 'no_liquidity', ...nothing })
+    const patient = await place(bob, { ...market, side: 'sell', time_in_force: 'GTC' })
+    expect(patient).toMatchObject({ reason: 'no_liquidity', ...nothing })
 
     const bid = await alice.order('buy', quiet.symbol, '1', '10')
     expect(await place(bob, { side: 'sell', post_only: true })).toEqual({

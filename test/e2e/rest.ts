@@ -1,3 +1,5 @@
+import { setTimeout as pause } from 'node:timers/promises'
+
 /** What a request may carry beside its address. */
 export type CallOptions = {
   body?: unknown
@@ -11,8 +13,19 @@ export type CallOptions = {
 export type Body = any
 export type Answer = { status: number; headers: Headers; body: Body }
 
-/** One request as a user's program would send it. */
+/** How often a busy exchange is asked again, a second apart. */
+const TRIES = 20
+
+/** One request as a user's program would send it: what a busy exchange pushes back is sent again. */
 export async function call(url: string, method: string, path: string, options: CallOptions = {}): Promise<Answer> {
+  for (let left = TRIES; ; left -= 1) {
+    const answer = await once(url, method, path, options)
+    if (answer.status !== 503 || left === 0 || !answer.headers.has('retry-after')) return answer
+    await pause(1_000)
+  }
+}
+
+async function once(url: string, method: string, path: string, options: CallOptions): Promise<Answer> {
   const { body, raw, token, key, headers } = options
   const text = raw ?? (body === undefined ? undefined : JSON.stringify(body))
   const response = await fetch(url + path, {
