@@ -1,6 +1,6 @@
 import type { ServiceContext } from '@bitka/service'
 import type { BalanceHub } from './balances.ts'
-import type { FindRecipient } from './clients/directory.ts'
+import type { FindRecipient, IsUser } from './clients/directory.ts'
 import type { Poster } from './poster.ts'
 import type { SettlementStatus } from './settlement-status.ts'
 
@@ -10,6 +10,7 @@ export type LedgerContext = Pick<ServiceContext, 'db' | 'clock' | 'log' | 'audit
   balances: BalanceHub
   settlement: SettlementStatus
   findRecipient: FindRecipient
+  isUser: IsUser
   /** How long a hold waits for settlement to reach what its user was shown. */
   holdWaitMs: number
 }

@@ -3,7 +3,7 @@ import { DirectoryService } from '@bitka/proto/bitka/auth/v1/auth_pb'
 import { LedgerPostingService, LedgerService } from '@bitka/proto/bitka/ledger/v1/ledger_pb'
 import { type Dependency, defineService } from '@bitka/service'
 import { BalanceHub } from './balances.ts'
-import { findRecipient } from './clients/directory.ts'
+import { findRecipient, isUser } from './clients/directory.ts'
 import { ledgerSchema } from './config.ts'
 import type { LedgerContext } from './context.ts'
 import { RESULTS_TOPIC, SETTLEMENT_GROUP, settlementConsumer } from './events/settlement.ts'
@@ -34,7 +34,7 @@ export const startLedger = defineService({
       },
     })
     const settlement = new SettlementStatus({ db, eventLog, clock, log, group: SETTLEMENT_GROUP, topic: RESULTS_TOPIC })
-    const directory = service.client(DirectoryService, 'auth', { idempotent: ['resolveUsername'] })
+    const directory = service.client(DirectoryService, 'auth', { idempotent: ['resolveUsername', 'getUsers'] })
     const context: LedgerContext = {
       db,
       clock,
@@ -45,6 +45,7 @@ export const startLedger = defineService({
       balances,
       settlement,
       findRecipient: findRecipient(directory),
+      isUser: isUser(directory),
       holdWaitMs: config.BITKA_LEDGER_HOLD_WAIT_MS,
     }
     return {

@@ -277,6 +277,9 @@ describe('transactions', () => {
       cursor = pagination?.nextCursor
     }
     expect([...page.items, ...walked].map(({ amount }) => amount)).toEqual(all.map((text) => text.split(' ')[0]))
+    const cursor = page.pagination?.nextCursor
+    const both = await h.ledger.listTransactions({ perPage: 3, page: 3, cursor }, alice.as)
+    expect(both).toEqual(await h.ledger.listTransactions({ perPage: 3, cursor }, alice.as))
     const from = page.items[2]!.createdAt
     expect(await amounts({ from })).toEqual(all.slice(0, 3))
     expect(await amounts({ to: from })).toEqual(all.slice(3))

@@ -30,7 +30,7 @@ export const expectedCallers: Readonly<Record<string, readonly ServiceName[]>> =
   'bitka.auth.v1.AuthService/DisableUser': gateway,
   'bitka.auth.v1.AuthService/EnableUser': gateway,
   'bitka.auth.v1.DirectoryService/ResolveUsername': ['ledger'],
-  'bitka.auth.v1.DirectoryService/GetUsers': ['user'],
+  'bitka.auth.v1.DirectoryService/GetUsers': ['user', 'ledger'],
   'bitka.auth.v1.DirectoryService/ListRevokedSessions': everyService,
   'bitka.auth.v1.DirectoryService/GetKeys': everyService,
   'bitka.user.v1.UserService/GetMe': gateway,

@@ -16,3 +16,13 @@ export const findRecipient =
       throw error
     }
   }
+
+/** Whether a user has this id, disabled or not. */
+export type IsUser = (userId: string, ctx: OutgoingContext) => Promise<boolean>
+
+export const isUser =
+  (directory: Pick<Client<typeof DirectoryService>, 'getUsers'>): IsUser =>
+  async (userId, ctx) => {
+    const { users } = await directory.getUsers({ userIds: [userId] }, { ctx })
+    return users.length > 0
+  }

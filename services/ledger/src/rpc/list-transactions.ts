@@ -43,8 +43,8 @@ export const listTransactions =
 function readFilter(req: ListTransactionsRequest, ctx: CallContext): PostingFilter | undefined {
   const userId = listOwner(ctx, req.userId)
   const [from, to] = [readTime(req.from, 'from'), readTime(req.to, 'to')]
+  if (userId === undefined || (req.accountId !== undefined && !isUuid(req.accountId))) return undefined
   const filter = { userId, accountId: req.accountId, asset: req.asset, from, to }
-  if (req.accountId !== undefined && !isUuid(req.accountId)) return undefined
   switch (req.status) {
     case undefined:
       return filter
