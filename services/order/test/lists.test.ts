@@ -121,6 +121,8 @@ it('goes on from a cursor without counting, also when new orders come', async ()
     cursor = page.pagination?.nextCursor
   }
   expect(rest).toEqual(newestFirst(2, 1, 0))
+  const both = await list({ perPage: 2, page: 3, cursor: first.pagination?.nextCursor })
+  expect(both).toEqual(await list({ perPage: 2, cursor: first.pagination?.nextCursor }))
 })
 
 test.each<[object, unknown]>([
@@ -179,6 +181,7 @@ describe('fills', () => {
     ])
     expect(pagination).toMatchObject({ page: 1, total: 2n, totalPages: 2 })
     expect(await names({ perPage: 1, cursor: pagination?.nextCursor })).toEqual(['BTC-THB-1-t'])
+    expect(await names({ perPage: 1, page: 2, cursor: pagination?.nextCursor })).toEqual(['BTC-THB-1-t'])
   })
 
   test.each<[object, string[]]>([
