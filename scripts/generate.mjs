@@ -33,12 +33,18 @@ function writeComments() {
     if (!file.package.startsWith('bitka.')) continue
     for (const { path, leadingComments } of file.sourceCodeInfo?.location ?? []) {
       const name = nameAt(file, path)
-      if (name && leadingComments) comments[name] = leadingComments.split('\n').map((line) => line.trim()).join(' ').trim()
+      if (name && leadingComments)
+        comments[name] = leadingComments
+          .split('\n')
+          .map((line) => line.trim())
+          .join(' ')
+          .trim()
     }
   }
   const gen = join(root, 'libs/proto/gen')
   writeFileSync(join(gen, 'comments.js'), `export const comments = ${JSON.stringify(comments, undefined, 1)}\n`)
-  const doc = '/** Full name of a service, method, message, field, enum or enum value → its comment in the .proto file. */'
+  const doc =
+    '/** Full name of a service, method, message, field, enum or enum value → its comment in the .proto file. */'
   writeFileSync(join(gen, 'comments.d.ts'), `${doc}\nexport declare const comments: Readonly<Record<string, string>>\n`)
 }
 

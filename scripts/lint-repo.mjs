@@ -26,7 +26,7 @@ let bad = 0
 for (const [what, pattern, paths] of rules) {
   let found = ''
   try {
-    found = execFileSync('git', ['grep', '-nIE', pattern, '--', ...paths], { cwd: root }).toString()
+    found = execFileSync('git', ['grep', '-nIE', '-e', pattern, '--', ...paths], { cwd: root }).toString()
   } catch (error) {
     // git grep exits with 1 when nothing matches.
     if (error.status !== 1) throw error

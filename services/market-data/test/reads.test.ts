@@ -215,7 +215,7 @@ describe('ListTicks and ListCandles', () => {
 
   it.each<[string, () => Promise<unknown>, object]>([
     ['no symbol', () => exchange.api.listTicks({}), { kind: 'invalid', details: { symbol: 'is required' } }],
-    ['an unknown symbol', () => exchange.api.listTicks({ symbol: 'XXX-THB' }), { kind: 'not_found' }],
+    ['an unknown symbol', () => exchange.api.listTicks({ symbol: 'NONE-THB' }), { kind: 'not_found' }],
     [
       'no interval',
       () => exchange.api.listCandles({ symbol }),
@@ -228,7 +228,7 @@ describe('ListTicks and ListCandles', () => {
     ],
     [
       'candles of an unknown symbol',
-      () => exchange.api.listCandles({ symbol: 'XXX-THB', interval: CandleInterval.ONE_DAY }),
+      () => exchange.api.listCandles({ symbol: 'NONE-THB', interval: CandleInterval.ONE_DAY }),
       { kind: 'not_found' },
     ],
     ['a limit of 0', () => exchange.api.listTicks({ symbol, limit: 0 }), { kind: 'invalid' }],
@@ -335,7 +335,7 @@ describe('GetOrderBook and its history', () => {
     ['an unknown symbol', () => exchange.api.getOrderBook({ symbol: 'btc-thb' }), 'not_found'],
     ['a depth of 0', () => exchange.api.getOrderBook({ symbol, depth: 0 }), 'invalid'],
     ['a depth of 1001', () => exchange.api.getOrderBook({ symbol, depth: 1001 }), 'invalid'],
-    ['the history of an unknown symbol', () => exchange.api.getOrderBookHistory({ symbol: 'XXX-THB' }), 'not_found'],
+    ['the history of an unknown symbol', () => exchange.api.getOrderBookHistory({ symbol: 'NONE-THB' }), 'not_found'],
     ['1001 updates', () => exchange.api.getOrderBookHistory({ symbol, limit: 1001 }), 'invalid'],
   ])('refuses %s', async (_, call, kind) => {
     await expect(call()).rejects.toMatchObject({ kind })

@@ -166,12 +166,12 @@ test('a ticker: now, then each change of price, of the best levels and of what l
 })
 
 test.each<[string, (signal: AbortSignal) => AsyncIterable<unknown>, string]>([
-  ['no book', (signal) => exchange.api.streamBook({ symbol: 'XXX-THB' }, { signal }), 'not_found'],
-  ['no trades', (signal) => exchange.api.streamTrades({ symbol: 'XXX-THB' }, { signal }), 'not_found'],
-  ['no ticker', (signal) => exchange.api.streamTickers({ symbol: 'XXX-THB' }, { signal }), 'not_found'],
+  ['no book', (signal) => exchange.api.streamBook({ symbol: 'NONE-THB' }, { signal }), 'not_found'],
+  ['no trades', (signal) => exchange.api.streamTrades({ symbol: 'NONE-THB' }, { signal }), 'not_found'],
+  ['no ticker', (signal) => exchange.api.streamTickers({ symbol: 'NONE-THB' }, { signal }), 'not_found'],
   [
     'no candles',
-    (signal) => exchange.api.streamCandles({ symbol: 'XXX-THB', interval: CandleInterval.ONE_DAY }, { signal }),
+    (signal) => exchange.api.streamCandles({ symbol: 'NONE-THB', interval: CandleInterval.ONE_DAY }, { signal }),
     'not_found',
   ],
   ['candles of no interval', (signal) => exchange.api.streamCandles({ symbol: 'AAA-THB' }, { signal }), 'invalid'],
