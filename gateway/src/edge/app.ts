@@ -47,6 +47,7 @@ export class App {
     if (req.httpVersion === '1.1' && req.headers.host === undefined) throw invalidField('Host', 'is missing')
     if (connect.has(path)) {
       if (req.method === 'OPTIONS') answerOptions(req, res, rest.headers, ['OPTIONS', 'POST'])
+      else if (req.method !== 'POST') throw methodNotAllowed(['OPTIONS', 'POST'])
       else await connect.handle(exchange)
       return
     }

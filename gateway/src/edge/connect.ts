@@ -22,8 +22,9 @@ import type { PublicMethod } from '../methods.ts'
 import { Refusal, toAnswer } from '../rest/errors.ts'
 import { checkText } from '../rest/text.ts'
 import type { Backends, Forward } from './backends.ts'
+import { blameSender, withoutBody } from './connect-http.ts'
 import type { Exchange } from './exchange.ts'
-import { type Caller, type Gatekeeper, idempotencyKey } from './gatekeeper.ts'
+import { type Admission, type Caller, type Gatekeeper, idempotencyKey } from './gatekeeper.ts'
 import { limitHeaders } from './limits.ts'
 import type { SessionWatch } from './session-watch.ts'
 import type { StreamSlots } from './slots.ts'
@@ -43,11 +44,19 @@ export type ConnectOptions = {
 /** gRPC allows timeouts of years; ours are cut to the request timeout anyway. */
 const CLIENT_TIMEOUT_MS_MAX = 24 * 3600_000
 
+const tooLate = (): DomainError =>
+  new DomainError('deadline_exceeded', 'The request took too long; its outcome is not known.')
+
+const admissionKey = createContextKey<Admission | { refusal: unknown }>(
+  { refusal: new Error('a call that nobody admitted') },
+  { description: 'whether the caller may call' },
+)
 const exchangeKey = createContextKey<Exchange | undefined>(undefined, { description: 'the HTTP exchange of a call' })
 
 /** The Connect, gRPC-Web and gRPC dialects: the same methods with the same rules, as typed clients speak to them. */
 export class ConnectDialect {
   private readonly handlers: ReadonlyMap<string, UniversalHandler>
+  private readonly methods: ReadonlyMap<string, PublicMethod>
 
   constructor(private readonly options: ConnectOptions) {
     const router = createConnectRouter({
@@ -57,6 +66,7 @@ export class ConnectDialect {
       acceptCompression: [compressionGzip, compressionBrotli],
     })
     this.register(router)
+    this.methods = new Map(options.methods.map((method) => [`/${method.name}`, method]))
     this.handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]))
   }
 
@@ -70,12 +80,14 @@ export class ConnectDialect {
     const { req, res, path, log } = exchange
     const handler = this.handlers.get(path)
     if (!handler) throw new Error(`no typed method at ${path}`)
-    const values = createContextValues().set(exchangeKey, exchange)
+    const method = this.methods.get(path)
+    if (!method) throw new Error(`no method behind ${path}`)
+    const admission = await this.admit(exchange, method)
+    const values = createContextValues().set(exchangeKey, exchange).set(admissionKey, admission)
     try {
-      await universalResponseToNodeResponse(
-        await handler(universalRequestFromNodeRequest(req, res, undefined, values)),
-        res,
-      )
+      const request = universalRequestFromNodeRequest(req, res, undefined, values)
+      const answer = await handler('refusal' in admission ? withoutBody(request) : request)
+      await universalResponseToNodeResponse(await blameSender(answer), res)
     } catch (error) {
       // Nothing can be said to a client that is gone, and nothing is wrong.
       if (!res.destroyed) log.warn({ err: error }, 'an answer could not be written')
@@ -107,7 +119,7 @@ export class ConnectDialect {
   private async unary(method: PublicMethod, request: Message, context: HandlerContext): Promise<Message> {
     const exchange = exchangeOf(context)
     try {
-      const { caller, edge } = await this.admit(exchange, method, request)
+      const { caller, edge } = await this.enter(method, request, context)
       const changes = !method.bindings.some(({ verb }) => verb === 'GET')
       const timeoutMs = Math.min(this.options.requestTimeoutMs, context.timeoutMs() ?? Number.POSITIVE_INFINITY)
       return await this.options.backends.call(method, request, {
@@ -118,7 +130,9 @@ export class ConnectDialect {
         signal: changes ? undefined : context.signal,
       })
     } catch (error) {
-      throw publicError(error, exchange)
+      const isLate =
+        context.signal.reason instanceof ConnectError && context.signal.reason.code === Code.DeadlineExceeded
+      throw publicError(isLate ? tooLate() : error, exchange)
     }
   }
 
@@ -128,7 +142,7 @@ export class ConnectDialect {
     let release: (() => void) | undefined
     let unwatch: (() => void) | undefined
     try {
-      const { caller, edge } = await this.admit(exchange, method, request)
+      const { caller, edge } = await this.enter(method, request, context)
       release = this.options.slots.take(caller.address)
       if (!release) throw new DomainError('rate_limited', 'Too many open streams from this address.')
       if (caller.user) unwatch = this.options.sessions.watch(caller.user, () => expired.abort())
@@ -143,16 +157,30 @@ export class ConnectDialect {
     }
   }
 
-  private async admit(
-    exchange: Exchange,
+  /** Before anything of the body is read. */
+  private async admit(exchange: Exchange, method: PublicMethod): Promise<Admission | { refusal: unknown }> {
+    exchange.route = method.name
+    try {
+      const admission = await this.options.gatekeeper.admit(exchange.req, method)
+      exchange.userId = admission.caller.user?.userId
+      exchange.setHeaders(limitHeaders(admission.consumed))
+      return admission
+    } catch (refusal) {
+      return { refusal }
+    }
+  }
+
+  private async enter(
     method: PublicMethod,
     request: Message,
+    context: HandlerContext,
   ): Promise<{ caller: Caller; edge: Forward['edge'] }> {
     const { gatekeeper } = this.options
+    const exchange = exchangeOf(context)
     const { headers } = exchange.req
-    exchange.route = method.name
-    const { caller, consumed } = await gatekeeper.admit(exchange.req, method)
-    exchange.userId = caller.user?.userId
+    const admission = context.values.get(admissionKey)
+    if ('refusal' in admission) throw admission.refusal
+    const { caller, consumed } = admission
     checkText(method.desc.input, request)
     const more = await gatekeeper.admitRequest(method, request, caller)
     exchange.setHeaders(limitHeaders([...consumed, ...more]))

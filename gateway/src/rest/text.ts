@@ -30,6 +30,7 @@ function checkStruct(name: string, value: unknown, depth: number): void {
   if (depth > DEPTH_MAX)
     throw new DomainError('invalid', 'An object is nested too deeply.', { [name]: 'is nested too deeply' })
   if (typeof value === 'string' && !isPlainText(value)) throw invalidField(name, 'is not plain text')
+  if (typeof value === 'number' && !Number.isFinite(value)) throw invalidField(name, 'holds what is no number')
   if (typeof value !== 'object' || value === null) return
   for (const [key, member] of Object.entries(value)) {
     if (!isPlainText(key)) throw invalidField(name, 'is not plain text')

@@ -125,7 +125,7 @@ it('sends a market buy without a reference price unfunded, for the engine to rej
 })
 
 it.each([
-  ['an unknown market', { ...limitBuy, symbol: 'XXX-THB' }, ['invalid', { symbol: 'names no market' }]],
+  ['an unknown market', { ...limitBuy, symbol: 'NONE-THB' }, ['invalid', { symbol: 'names no market' }]],
   [
     'no price',
     { symbol: 'BTC-THB', side: BUY, type: LIMIT, quantity: '1' },
@@ -156,7 +156,7 @@ it('never fails a neighbour of the same batch', async () => {
     create({ ...limitBuy, clientOrderId: 'twin' }),
     refusal(h.client.createOrder(limitBuy, poor.as)),
     refusal(create({ ...limitBuy, clientOrderId: 'twin' })),
-    refusal(create({ ...limitBuy, symbol: 'XXX-THB' })),
+    refusal(create({ ...limitBuy, symbol: 'NONE-THB' })),
     create(),
   ])
   expect(outcomes).toMatchObject([

@@ -1,4 +1,4 @@
-import { roleNames, checkDisable, checkRoleChange, normalizeRoles, sameRoles } from './roles.ts'
+import { checkDisable, checkRoleChange, normalizeRoles, roleNames, sameRoles } from './roles.ts'
 import { decideRefresh } from './session.ts'
 import { isRotationDue, isServed, publicOrder, SERVED_AFTER_RETIRED_MS } from './signing-key.ts'
 
