@@ -1,7 +1,7 @@
 import { waitFor } from '@bitka/testkit'
 import { TestExchange, type TestMarket } from './exchange.ts'
 import { Person } from './person.ts'
-import { type Body, dataOf, essence, refusal, success, time, uuid } from './rest.ts'
+import { type Body, call, dataOf, essence, refusal, success, time, uuid } from './rest.ts'
 
 let exchange: TestExchange
 let alice: Person
@@ -222,6 +222,15 @@ describe('mails', () => {
     })
     expect(essence(await alice.get(path))).toEqual(refusal('FORBIDDEN', path))
   })
+})
+
+it('reports of the mail provider need its signature', async () => {
+  const path = '/v1/webhooks/mailgun'
+  const send = (body: unknown) => call(exchange.url, 'POST', path, { body })
+  expect(essence(await send({ hello: 'there' }))).toEqual(refusal('INVALID_INPUT', path, ['signature']))
+  const signature = { timestamp: String(Math.floor(Date.now() / 1000)), token: 'made-up', signature: '0'.repeat(64) }
+  const forged = { signature, 'event-data': { event: 'delivered' } }
+  expect(essence(await send(forged))).toEqual(refusal('FORBIDDEN', path))
 })
 
 describe('services', () => {

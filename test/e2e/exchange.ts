@@ -9,7 +9,7 @@ import { call, dataOf } from './rest.ts'
 /** Passwords are slow to check by design, and the machine may be busy. */
 jest.setTimeout(60_000)
 
-const operatorPassword = process.env.BITKA_OPERATOR_PASSWORD ?? 'the word of an operator'
+export const operatorPassword = process.env.BITKA_OPERATOR_PASSWORD ?? 'the word of an operator'
 const operatorEmail = process.env.BITKA_OPERATOR_EMAIL ?? 'operator@bitka.local'
 
 /** A market that only one test file trades in. */
@@ -31,10 +31,17 @@ export class TestExchange {
     private readonly own: Exchange | undefined,
   ) {}
 
-  static async start(env: Readonly<Record<string, string>> = {}): Promise<TestExchange> {
-    const running = process.env.BITKA_E2E_URL
-    const own = running === undefined ? await startOwn(env) : undefined
-    const url = running ?? own?.url ?? ''
+  static async start(): Promise<TestExchange> {
+    const url = process.env.BITKA_E2E_URL
+    if (url === undefined) return await TestExchange.startOwn()
+    const operator = await Person.signIn(url, operatorEmail, operatorPassword)
+    return new TestExchange(url, operator, undefined)
+  }
+
+  /** One of our own in any case, that nobody has used before. `env` as for make up. */
+  static async startOwn(env: Readonly<Record<string, string>> = {}): Promise<TestExchange> {
+    const own = await startOwn(env)
+    const { url } = own
     const operator = await Person.signIn(url, operatorEmail, operatorPassword)
     return new TestExchange(url, operator, own)
   }
