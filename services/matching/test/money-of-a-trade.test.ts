@@ -57,6 +57,24 @@ describe('money of a trade', () => {
     expect(made.maker).toMatchObject({ quote: 700n, fee: 1n, filledLots: 10, remainingLots: 0, holdAfter: 0n })
   })
 
+  it('keeps the fees of both roles apart for a buyer too', () => {
+    const desk = new Desk().rest('ask 100 x 3000')
+    const took = trades(desk.order('buy 10000 @ 100 fee 1/10', 'buyer', 'alice'))[0]!
+    expect(took.taker).toMatchObject({ fee: 3n, feeAsset: 'base' })
+    const made = [1, 6999].map((lots) => trades(desk.order(`sell ${lots} @ 100`, `s${lots}`, 'bob'))[0]!)
+    // 0.01 % of the 1 and the 7000 bought as maker: 1 in all, whatever was bought as taker before.
+    expect(made.map(({ maker }) => maker.fee)).toEqual([1n, 0n])
+  })
+
+  it('keeps of a sell what it has not sold', () => {
+    const desk = new Desk({ lotSize: '3' }).rest('ask 100 x 7 max 0')
+    const sales = [2, 5].map((lots) => trades(desk.order(`buy ${lots} @ 100 max 9999`, `b${lots}`, 'bob'))[0]!)
+    expect(sales.map(({ maker }) => [maker.remainingLots, maker.holdAfter])).toEqual([
+      [5, 15n],
+      [0, 0n],
+    ])
+  })
+
   it('keeps of a buy by amount what it has not paid', () => {
     const desk = new Desk().rest('ask 101 x 1, ask 102 x 1, ask 103 x 9')
     const outcome = desk.order('buy market spend max 310')
