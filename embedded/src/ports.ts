@@ -1,23 +1,39 @@
-import { createServer } from 'node:net'
+import { randomInt } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:net'
+
+/** Below the ports that systems give to outgoing connections, which would take a port between two of our starts. */
+const PORT_MIN = 20_000
+const PORT_MAX = 32_000
+const TRIES = 50
 
 /** Free ports on loopback, all different. Another program may still take one before we do; the start then says so. */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<ReturnType<typeof createServer>>((resolve, reject) => {
-          const server = createServer()
-          server.once('error', reject)
-          server.listen(0, '127.0.0.1', () => resolve(server))
-        }),
-    ),
-  )
-  const ports = servers.map((server) => {
-    const address = server.address()
-    if (typeof address !== 'object' || !address) throw new Error('a port has no number')
-    return address.port
-  })
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
+  const held: Server[] = []
+  const ports: number[] = []
+  try {
+    for (let tries = count + TRIES; ports.length < count; tries -= 1) {
+      if (tries === 0) throw new Error('there are no free ports on 127.0.0.1')
+      const port = randomInt(PORT_MIN, PORT_MAX)
+      const server = await hold(port)
+      if (!server) continue
+      held.push(server)
+      ports.push(port)
+    }
+    return ports
+  } finally {
+    await Promise.all(held.map((server) => new Promise((resolve) => server.close(resolve))))
+  }
+}
+
+/** Undefined when somebody has the port. */
+async function hold(port: number): Promise<Server | undefined> {
+  const server = createServer()
+  server.listen(port, '127.0.0.1')
+  try {
+    await once(server, 'listening')
+    return server
+  } catch {
+    return undefined
+  }
 }
