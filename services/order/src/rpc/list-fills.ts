@@ -22,7 +22,7 @@ export const listFills =
     const after = cursor === undefined ? undefined : decodeCursor(cursor, placeOf)
     // An id that is malformed names no order, so nothing of it was ever filled.
     if (orderId !== undefined && !isUuid(orderId))
-      return { items: [], pagination: pageOf(page, after ? undefined : 0n, undefined) }
+      return { items: [], pagination: pageOf(page, after ? undefined : 0, undefined) }
     const filter = {
       userId: userOf(call).userId,
       symbol,

@@ -18,7 +18,7 @@ export const listOrders =
     const afterId = cursor === undefined ? undefined : decodeCursor(cursor, idOf)
     const filter = filterOf(request, userOf(call))
     if (!isUuid(filter.userId))
-      return { items: [], pagination: pageOf(page, afterId === undefined ? 0n : undefined, undefined) }
+      return { items: [], pagination: pageOf(page, afterId === undefined ? 0 : undefined, undefined) }
     const [rows, total] = await Promise.all([
       orders.list(db, filter, { afterId, offset: afterId === undefined ? page.offset : 0, limit: page.perPage + 1 }),
       afterId === undefined ? orders.count(db, filter) : undefined,

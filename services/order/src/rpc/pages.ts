@@ -5,10 +5,9 @@ import type { MessageInitShape } from '@bufbuild/protobuf'
 /** Where a page stands: with its number and the total, or, when a cursor was used, without. */
 export function pageOf(
   page: Page,
-  total: bigint | undefined,
+  total: number | undefined,
   nextCursor: string | undefined,
 ): MessageInitShape<typeof PaginationSchema> {
   if (total === undefined) return { perPage: page.perPage, nextCursor }
-  const { totalPages } = pagination(page, total)
-  return { page: page.page, perPage: page.perPage, total, totalPages, nextCursor }
+  return { ...pagination(page, total), nextCursor }
 }

@@ -3,7 +3,6 @@ import type { OrderFill, OrderService } from '@bitka/proto/bitka/order/v1/order_
 import type { OrderContext } from '../context.ts'
 import * as fills from '../store/fills.ts'
 import * as markets from '../store/markets.ts'
-import type { StoredFill } from '../store/rows.ts'
 import { Encoder } from './encode.ts'
 import { changesFor } from './stream.ts'
 
@@ -19,7 +18,7 @@ export const streamFills = (ctx: OrderContext): MethodImpl<typeof OrderService.m
       // An unknown one cannot be gone on from: begin with what is new.
       const since = sinceFillId === undefined ? undefined : await fills.seqOf(db, userId, sinceFillId)
       let seq = since ?? (await fills.lastSeq(db, userId))
-      const next = async (): Promise<StoredFill[]> => {
+      const next = async (): Promise<fills.StoredFill[]> => {
         const found = await fills.after(db, userId, seq, BATCH_MAX)
         seq = found.at(-1)?.seq ?? seq
         return found
@@ -41,7 +40,7 @@ export const streamFills = (ctx: OrderContext): MethodImpl<typeof OrderService.m
 
 async function encode(
   { db }: OrderContext,
-  found: readonly StoredFill[],
+  found: readonly fills.StoredFill[],
 ): Promise<Omit<OrderFill, '$typeName' | '$unknown'>[]> {
   if (found.length === 0) return []
   const encoder = new Encoder(await markets.bySymbols(db, [...new Set(found.map(({ symbol }) => symbol))]))

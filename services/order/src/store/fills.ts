@@ -1,9 +1,13 @@
-import type { Queryable, Tx } from '@bitka/store'
+import type { Tx } from '@bitka/store'
+import { and, asc, desc, eq, gt, gte, inArray, lt, max, type SQL, sql, sum } from 'drizzle-orm'
 import type { Fill } from '../domain/fill.ts'
-import { type FillRow, fillColumns, type StoredFill, toFill } from './rows.ts'
+import { fills, type Orm } from './tables.ts'
 
-export async function insert(tx: Tx, fills: readonly Fill[]): Promise<void> {
-  if (fills.length === 0) return
+/** A fill with its place in the order in which fills were stored. */
+export type StoredFill = Fill & { seq: bigint }
+
+export async function insert(tx: Tx, made: readonly Fill[]): Promise<void> {
+  if (made.length === 0) return
   await tx.query(
     `insert into fills (fill_id, order_id, user_id, symbol, side, trade_number, price_ticks, quantity_lots, quote_amount,
        fee, fee_asset, liquidity, executed_at)
@@ -15,35 +19,36 @@ export async function insert(tx: Tx, fills: readonly Fill[]): Promise<void> {
          fee_asset, liquidity, executed_at, place)
      order by place`,
     [
-      fills.map((f) => f.fillId),
-      fills.map((f) => f.orderId),
-      fills.map((f) => f.userId),
-      fills.map((f) => f.symbol),
-      fills.map((f) => f.side),
-      fills.map((f) => f.tradeNumber),
-      fills.map((f) => f.priceTicks),
-      fills.map((f) => f.quantityLots),
-      fills.map((f) => f.quoteAmount),
-      fills.map((f) => f.fee),
-      fills.map((f) => f.feeAsset),
-      fills.map((f) => f.liquidity),
-      fills.map((f) => f.executedAt),
+      made.map((f) => f.fillId),
+      made.map((f) => f.orderId),
+      made.map((f) => f.userId),
+      made.map((f) => f.symbol),
+      made.map((f) => f.side),
+      made.map((f) => f.tradeNumber),
+      made.map((f) => f.priceTicks),
+      made.map((f) => f.quantityLots),
+      made.map((f) => f.quoteAmount),
+      made.map((f) => f.fee),
+      made.map((f) => f.feeAsset),
+      made.map((f) => f.liquidity),
+      made.map((f) => f.executedAt),
     ],
   )
 }
 
 /** The fills of some orders, oldest first, by order. */
-export async function ofOrders(db: Queryable, orderIds: readonly string[]): Promise<Map<string, StoredFill[]>> {
+export async function ofOrders({ orm }: Orm, orderIds: readonly string[]): Promise<Map<string, StoredFill[]>> {
   const byOrder = new Map<string, StoredFill[]>()
   if (orderIds.length === 0) return byOrder
-  const { rows } = await db.query<FillRow>(
-    `select ${fillColumns} from fills where order_id = any ($1::uuid[]) order by seq`,
-    [orderIds],
-  )
-  for (const row of rows) {
-    const fills = byOrder.get(row.order_id)
-    if (fills) fills.push(toFill(row))
-    else byOrder.set(row.order_id, [toFill(row)])
+  const rows = await orm
+    .select()
+    .from(fills)
+    .where(inArray(fills.orderId, [...orderIds]))
+    .orderBy(asc(fills.seq))
+  for (const fill of rows) {
+    const own = byOrder.get(fill.orderId)
+    if (own) own.push(fill)
+    else byOrder.set(fill.orderId, [fill])
   }
   return byOrder
 }
@@ -59,74 +64,71 @@ export type FillFilter = {
 /** The place of a fill in the list. */
 export type FillPlace = { executedAt: Date; seq: bigint }
 
-function conditions(filter: FillFilter): { where: string; params: unknown[] } {
-  const params: unknown[] = [filter.userId]
-  const parts = ['user_id = $1']
-  const add = (sql: (place: string) => string, value: unknown) => parts.push(sql(`$${params.push(value)}`))
-  if (filter.symbol !== undefined) add((at) => `symbol = ${at}`, filter.symbol)
-  if (filter.orderId !== undefined) add((at) => `order_id = ${at}::uuid`, filter.orderId)
-  if (filter.from !== undefined) add((at) => `executed_at >= ${at}`, filter.from)
-  if (filter.to !== undefined) add((at) => `executed_at < ${at}`, filter.to)
-  return { where: parts.join(' and '), params }
-}
+const conditions = ({ userId, symbol, orderId, from, to }: FillFilter): SQL | undefined =>
+  and(
+    eq(fills.userId, userId),
+    symbol === undefined ? undefined : eq(fills.symbol, symbol),
+    orderId === undefined ? undefined : eq(fills.orderId, orderId),
+    from === undefined ? undefined : gte(fills.executedAt, from),
+    to === undefined ? undefined : lt(fills.executedAt, to),
+  )
+
+const isAfter = ({ executedAt, seq }: FillPlace): SQL =>
+  sql`(${fills.executedAt}, ${fills.seq}) < (${sql.param(executedAt, fills.executedAt)}, ${sql.param(seq, fills.seq)})`
 
 /** A page of a user's fills, newest first. */
-export async function list(
-  db: Queryable,
+export function list(
+  { orm }: Orm,
   filter: FillFilter,
   page: { after?: FillPlace | undefined; offset?: number; limit: number },
 ): Promise<StoredFill[]> {
-  const { where, params } = conditions(filter)
-  const after = page.after
-    ? ` and (executed_at, seq) < ($${params.push(page.after.executedAt)}, $${params.push(page.after.seq)})`
-    : ''
-  const limit = `limit $${params.push(page.limit)} offset $${params.push(page.offset ?? 0)}`
-  const { rows } = await db.query<FillRow>(
-    `select ${fillColumns} from fills where ${where}${after} order by executed_at desc, seq desc ${limit}`,
-    params,
-  )
-  return rows.map(toFill)
+  return orm
+    .select()
+    .from(fills)
+    .where(and(conditions(filter), page.after && isAfter(page.after)))
+    .orderBy(desc(fills.executedAt), desc(fills.seq))
+    .limit(page.limit)
+    .offset(page.offset ?? 0)
 }
 
-export async function count(db: Queryable, filter: FillFilter): Promise<bigint> {
-  const { where, params } = conditions(filter)
-  const { rows } = await db.query<{ count: bigint }>(`select count(*) as count from fills where ${where}`, params)
-  return rows[0]?.count ?? 0n
-}
+export const count = ({ orm }: Orm, filter: FillFilter): Promise<number> => orm.$count(fills, conditions(filter))
 
 /** Where a user's fill is in the order of storing; undefined when it is not the user's. */
-export async function seqOf(db: Queryable, userId: string, fillId: string): Promise<bigint | undefined> {
-  const { rows } = await db.query<{ seq: bigint }>('select seq from fills where fill_id = $1 and user_id = $2', [
-    fillId,
-    userId,
-  ])
-  return rows[0]?.seq
+export async function seqOf({ orm }: Orm, userId: string, fillId: string): Promise<bigint | undefined> {
+  const [row] = await orm
+    .select({ seq: fills.seq })
+    .from(fills)
+    .where(and(eq(fills.fillId, fillId), eq(fills.userId, userId)))
+  return row?.seq
 }
 
 /** The last place in the order of storing that a user's fills have. */
-export async function lastSeq(db: Queryable, userId: string): Promise<bigint> {
-  const { rows } = await db.query<{ seq: bigint | null }>('select max(seq) as seq from fills where user_id = $1', [
-    userId,
-  ])
-  return rows[0]?.seq ?? 0n
+export async function lastSeq({ orm }: Orm, userId: string): Promise<bigint> {
+  const [row] = await orm
+    .select({ seq: max(fills.seq) })
+    .from(fills)
+    .where(eq(fills.userId, userId))
+  return row?.seq ?? 0n
 }
 
 /** A user's fills after a place, oldest first. */
-export async function after(db: Queryable, userId: string, seq: bigint, limit: number): Promise<StoredFill[]> {
-  const { rows } = await db.query<FillRow>(
-    `select ${fillColumns} from fills where user_id = $1 and seq > $2 order by seq limit $3`,
-    [userId, seq, limit],
-  )
-  return rows.map(toFill)
+export function after({ orm }: Orm, userId: string, seq: bigint, limit: number): Promise<StoredFill[]> {
+  return orm
+    .select()
+    .from(fills)
+    .where(and(eq(fills.userId, userId), gt(fills.seq, seq)))
+    .orderBy(asc(fills.seq))
+    .limit(limit)
 }
 
 /** What a user has traded since a time, in minor units of quote, by market. */
-export async function volumes(db: Queryable, userId: string, since: Date): Promise<Map<string, bigint>> {
-  const { rows } = await db.query<{ symbol: string; volume: string }>(
-    `select symbol, sum(quote_amount) as volume from fills where user_id = $1 and executed_at >= $2 group by symbol`,
-    [userId, since],
-  )
-  return new Map(rows.map((row) => [row.symbol, BigInt(row.volume)]))
+export async function volumes({ orm }: Orm, userId: string, since: Date): Promise<Map<string, bigint>> {
+  const rows = await orm
+    .select({ symbol: fills.symbol, volume: sum(fills.quoteAmount) })
+    .from(fills)
+    .where(and(eq(fills.userId, userId), gte(fills.executedAt, since)))
+    .groupBy(fills.symbol)
+  return new Map(rows.map(({ symbol, volume }) => [symbol, BigInt(volume ?? 0)]))
 }
 
 /** One run of results at a time, so that fills are numbered in the order of their commits. First in its transaction. */

@@ -1,6 +1,9 @@
 import { DomainError } from '@bitka/kernel'
 import { breaks, type Queryable, type Tx } from '@bitka/store'
+import { asc, eq, getTableColumns, sql } from 'drizzle-orm'
 import type { Market, Position } from '../domain/market.ts'
+import { prepared } from './prepared.ts'
+import { marketPositions, markets, type Orm } from './tables.ts'
 
 type MarketRow = {
   symbol: string
@@ -74,16 +77,31 @@ const toView = (row: ViewRow): MarketView => ({ market: toMarket(row), position:
 
 const selectView = `select ${marketColumns}, ${positionColumns} from markets m join market_positions p using (symbol)`
 
+const { nextCommandSeq: _, hadOrder: __, updatedAt: ___, ...marketFields } = getTableColumns(markets)
+const view = { market: marketFields, position: getTableColumns(marketPositions) }
+
 /** Every market, by symbol. */
-export async function all(db: Queryable): Promise<MarketView[]> {
-  const { rows } = await db.query<ViewRow>(`${selectView} order by m.symbol`)
-  return rows.map(toView)
+export function all({ orm }: Orm): Promise<MarketView[]> {
+  return orm
+    .select(view)
+    .from(markets)
+    .innerJoin(marketPositions, eq(marketPositions.symbol, markets.symbol))
+    .orderBy(asc(markets.symbol))
 }
 
+const anyOf = prepared((orm) =>
+  orm
+    .select(view)
+    .from(markets)
+    .innerJoin(marketPositions, eq(marketPositions.symbol, markets.symbol))
+    .where(sql`${markets.symbol} = any (${sql.placeholder('symbols')}::text[])`)
+    .prepare('order.markets_by_symbol'),
+)
+
 /** The markets of these symbols that exist. */
-export async function bySymbols(db: Queryable, symbols: readonly string[]): Promise<Map<string, MarketView>> {
-  const { rows } = await db.query<ViewRow>(`${selectView} where m.symbol = any ($1)`, [symbols])
-  return new Map(rows.map((row) => [row.symbol, toView(row)]))
+export async function bySymbols(db: Orm, symbols: readonly string[]): Promise<Map<string, MarketView>> {
+  const rows = await anyOf(db).execute({ symbols })
+  return new Map(rows.map((row) => [row.market.symbol, row]))
 }
 
 /**
@@ -166,54 +184,28 @@ export async function lockWhole(
 /** How many markets there are, while nobody else can add one. */
 export async function countLocked(tx: Tx): Promise<number> {
   await tx.query('lock table markets in share row exclusive mode')
-  const { rows } = await tx.query<{ count: bigint }>('select count(*) as count from markets')
-  return Number(rows[0]?.count ?? 0)
+  return tx.orm.$count(markets)
 }
 
 /** @throws DomainError conflict for a symbol that is taken */
-export async function insert(tx: Tx, market: Market, nextCommandSeq: bigint): Promise<void> {
+export async function insert({ orm }: Tx, market: Market, nextCommandSeq: bigint): Promise<void> {
   try {
-    await tx.query(
-      `insert into markets (symbol, base_asset, quote_asset, base_decimals, quote_decimals, tick_size, lot_size, min_quantity,
-         max_quantity, min_notional, price_band_bps, maker_fee_bps, taker_fee_bps, max_open_orders, wanted_status, created_at,
-         updated_at, partition, next_command_seq)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16, $17, $18)`,
-      [...valuesOf(market), market.createdAt, market.partition, nextCommandSeq],
-    )
+    await orm.insert(markets).values({ ...market, nextCommandSeq, updatedAt: market.createdAt })
   } catch (error) {
     if (breaks(error, 'markets_pkey')) throw new DomainError('conflict', `There is a market ${market.symbol} already.`)
     throw error
   }
-  await tx.query('insert into market_positions (symbol) values ($1)', [market.symbol])
+  await orm.insert(marketPositions).values({ symbol: market.symbol })
 }
 
-export async function update(tx: Tx, market: Market, now: Date): Promise<void> {
-  await tx.query(
-    `update markets set base_asset = $2, quote_asset = $3, base_decimals = $4, quote_decimals = $5, tick_size = $6,
-       lot_size = $7, min_quantity = $8, max_quantity = $9, min_notional = $10, price_band_bps = $11, maker_fee_bps = $12,
-       taker_fee_bps = $13, max_open_orders = $14, wanted_status = $15, updated_at = $16
-     where symbol = $1`,
-    [...valuesOf(market), now],
-  )
+/** Changes everything but its name, its partition and when it was made. */
+export async function update({ orm }: Tx, market: Market, now: Date): Promise<void> {
+  const { symbol, partition: _, createdAt: __, ...definition } = market
+  await orm
+    .update(markets)
+    .set({ ...definition, updatedAt: now })
+    .where(eq(markets.symbol, symbol))
 }
-
-const valuesOf = (market: Market): unknown[] => [
-  market.symbol,
-  market.baseAsset,
-  market.quoteAsset,
-  market.baseDecimals,
-  market.quoteDecimals,
-  market.tickSize,
-  market.lotSize,
-  market.minQuantity,
-  market.maxQuantity,
-  market.minNotional,
-  market.priceBandBps,
-  market.makerFeeBps,
-  market.takerFeeBps,
-  market.maxOpenOrders,
-  market.wantedStatus,
-]
 
 /** Locks the positions of markets, for applying results. */
 export async function lockPositions(tx: Tx, symbols: readonly string[]): Promise<Map<string, Position>> {
@@ -242,18 +234,4 @@ export async function savePositions(tx: Tx, positions: readonly Position[]): Pro
       positions.map((p) => p.bestAskTicks),
     ],
   )
-}
-
-/** The last command of each market that was written to the outbox. */
-export async function lastCommands(
-  db: Queryable,
-): Promise<{ symbol: string; partition: number; lastCommandSeq: bigint }[]> {
-  const { rows } = await db.query<{ symbol: string; partition: number; next_command_seq: bigint }>(
-    'select symbol, partition, next_command_seq from markets order by symbol',
-  )
-  return rows.map((row) => ({
-    symbol: row.symbol,
-    partition: row.partition,
-    lastCommandSeq: row.next_command_seq - 1n,
-  }))
 }

@@ -1,8 +1,7 @@
 import type { JsonObject } from '@bufbuild/protobuf'
-import type { Fill } from '../domain/fill.ts'
 import type { Order, OrderState } from '../domain/order.ts'
 
-/** A row of `orders`, as far as the rest of the service reads it. */
+/** A row of `orders` as plain SQL gives it, for the statements that place, lock and claim. */
 export type OrderRow = {
   id: string
   user_id: string
@@ -68,44 +67,4 @@ export const toOrder = (row: OrderRow): Order => ({
   cancelSeq: row.cancel_seq,
   createdAt: row.created_at,
   updatedAt: row.updated_at,
-})
-
-export type FillRow = {
-  fill_id: string
-  seq: bigint
-  order_id: string
-  user_id: string
-  symbol: string
-  side: number
-  trade_number: bigint
-  price_ticks: bigint
-  quantity_lots: bigint
-  quote_amount: string
-  fee: string
-  fee_asset: string
-  liquidity: number
-  executed_at: Date
-}
-
-export const fillColumns = `fill_id, seq, order_id, user_id, symbol, side, trade_number, price_ticks, quantity_lots,
-  quote_amount, fee, fee_asset, liquidity, executed_at`
-
-/** A fill with its place in the order in which fills were stored. */
-export type StoredFill = Fill & { seq: bigint }
-
-export const toFill = (row: FillRow): StoredFill => ({
-  fillId: row.fill_id,
-  seq: row.seq,
-  orderId: row.order_id,
-  userId: row.user_id,
-  symbol: row.symbol,
-  side: row.side,
-  tradeNumber: row.trade_number,
-  priceTicks: row.price_ticks,
-  quantityLots: row.quantity_lots,
-  quoteAmount: BigInt(row.quote_amount),
-  fee: BigInt(row.fee),
-  feeAsset: row.fee_asset,
-  liquidity: row.liquidity,
-  executedAt: row.executed_at,
 })
