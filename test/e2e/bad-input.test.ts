@@ -8,6 +8,7 @@ jest.setTimeout(60_000)
 let world: World
 beforeAll(async () => {
   world = await World.open()
+  await world.remember()
 }, 120_000)
 afterAll(() => world?.close(), 60_000)
 

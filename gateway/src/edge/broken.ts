@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http'
+import { type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { newId } from '@bitka/kernel'
 import { type ErrorAnswer, errorEnvelope } from '../rest/errors.ts'
@@ -30,7 +30,9 @@ const reasons: Readonly<Record<string, { status: number; message: string }>> = {
 
 /** Answers what Node could not read as a request, so that a client with a bug sees why. */
 export function refuseBroken(error: Error & { code?: string }, socket: Duplex, options: HeaderOptions): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
+  // An answer that has begun must not get another one into its middle. Node itself looks at the same property.
+  const { _httpMessage: current } = socket as Duplex & { _httpMessage?: ServerResponse | null }
+  if (!socket.writable || error.code === 'ECONNRESET' || current?.headersSent) {
     socket.destroy()
     return
   }
