@@ -1,6 +1,6 @@
 import { invalidField } from '@bitka/kernel'
 import { AssetType } from '@bitka/proto/bitka/ledger/v1/ledger_pb'
-import type { AssetType as AssetWord } from '../store/assets.ts'
+import type { AssetType as AssetWord } from '../store/tables.ts'
 
 const ICON_MAX = 500
 

@@ -1,7 +1,7 @@
 import type { MethodImpl } from '@bitka/mesh'
 import type { LedgerService } from '@bitka/proto/bitka/ledger/v1/ledger_pb'
 import type { LedgerContext } from '../context.ts'
-import { selectAssets } from '../store/assets.ts'
+import { findAsset } from '../store/assets.ts'
 import { noSuchAsset } from './access.ts'
 import { toAsset } from './encode.ts'
 
@@ -9,7 +9,7 @@ import { toAsset } from './encode.ts'
 export const getAsset =
   ({ db }: LedgerContext): MethodImpl<typeof LedgerService.method.getAsset> =>
   async ({ symbol }) => {
-    const [asset] = await selectAssets(db, [symbol])
+    const asset = await findAsset(db, symbol)
     if (!asset) throw noSuchAsset()
     return { asset: toAsset(asset) }
   }

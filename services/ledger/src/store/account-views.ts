@@ -1,7 +1,10 @@
-import type { Page, Queryable, Tx } from '@bitka/store'
+import type { Page, Tx } from '@bitka/store'
+import { and, asc, eq, notExists, type SQL, sql } from 'drizzle-orm'
+import { QueryBuilder } from 'drizzle-orm/pg-core'
 import { user } from '../domain/model.ts'
 import { insertAccounts } from './accounts.ts'
-import { prepared } from './sql.ts'
+import { preparedRead } from './sql.ts'
+import { accounts, assets, type Orm } from './tables.ts'
 
 /** A user's account as people see it. */
 export type AccountView = {
@@ -15,75 +18,75 @@ export type AccountView = {
   createdAt: Date
 }
 
-type Row = {
-  id: string
-  owner_id: string
-  asset: string
-  decimals: number
-  available: string
-  locked: string
-  version: bigint
-  created_at: Date
+const view = {
+  id: accounts.id,
+  userId: accounts.ownerId,
+  asset: accounts.asset,
+  decimals: assets.decimals,
+  available: accounts.available,
+  locked: accounts.locked,
+  version: accounts.version,
+  createdAt: accounts.createdAt,
 }
 
-const SELECT = `select a.id, a.owner_id, a.asset, s.decimals, a.available, a.locked, a.version, a.created_at
-   from accounts a join assets s on s.symbol = a.asset where a.owner_kind = 'user'`
+const isUsers = eq(accounts.ownerKind, 'user')
 
-const byId = prepared<Row>('account_view', `${SELECT} and a.id = $1`)
-const ofUser = prepared<Row>(
-  'account_views',
-  `${SELECT} and a.owner_id = $1 and ($2::text is null or a.asset = $2) order by a.asset limit $3 offset $4`,
+// Every transfer, credit and debit begins with it.
+const byId = preparedRead((orm) =>
+  orm
+    .select(view)
+    .from(accounts)
+    .innerJoin(assets, eq(assets.symbol, accounts.asset))
+    .where(and(isUsers, eq(accounts.id, sql.placeholder('id'))))
+    .prepare('ledger.account_view'),
 )
-const count = prepared<{ count: bigint }>(
-  'count_accounts',
-  `select count(*) from accounts where owner_kind = 'user' and owner_id = $1 and ($2::text is null or asset = $2)`,
-)
-const missing = prepared<{ symbol: string }>(
-  'missing_accounts',
-  `select symbol from assets s where is_active and not exists (
-     select from accounts a where a.owner_kind = 'user' and a.owner_id = $1 and a.asset = s.symbol)`,
-)
-
-const toView = (row: Row): AccountView => ({
-  id: row.id,
-  userId: row.owner_id,
-  asset: row.asset,
-  decimals: row.decimals,
-  available: BigInt(row.available),
-  locked: BigInt(row.locked),
-  version: row.version,
-  createdAt: row.created_at,
-})
 
 /** A user's account; the exchange's own are not shown. */
-export async function findAccount(db: Queryable, id: string): Promise<AccountView | undefined> {
-  const [row] = await byId(db, [id])
-  return row && toView(row)
+export async function findAccount(db: Orm, id: string): Promise<AccountView | undefined> {
+  const [account] = await byId(db).execute({ id })
+  return account
 }
 
+const ofUser = (userId: string, asset: string | undefined): SQL | undefined =>
+  and(isUsers, eq(accounts.ownerId, userId), asset === undefined ? undefined : eq(accounts.asset, asset))
+
 /** A user's accounts, by asset. */
-export async function pageOfAccounts(
-  db: Queryable,
+export function pageOfAccounts(
+  { orm }: Orm,
   userId: string,
   asset: string | undefined,
   { limit, offset }: Pick<Page, 'limit' | 'offset'>,
 ): Promise<AccountView[]> {
-  return (await ofUser(db, [userId, asset ?? null, limit, offset])).map(toView)
+  return orm
+    .select(view)
+    .from(accounts)
+    .innerJoin(assets, eq(assets.symbol, accounts.asset))
+    .where(ofUser(userId, asset))
+    .orderBy(asc(accounts.asset))
+    .limit(limit)
+    .offset(offset)
 }
 
-export async function countAccounts(db: Queryable, userId: string, asset: string | undefined): Promise<bigint> {
-  const [row] = await count(db, [userId, asset ?? null])
-  return row?.count ?? 0n
-}
+export const countAccounts = ({ orm }: Orm, userId: string, asset: string | undefined): Promise<number> =>
+  orm.$count(accounts, ofUser(userId, asset))
 
 /** The active assets in which the user has no account. */
-export const missingAccounts = async (db: Queryable, userId: string): Promise<string[]> =>
-  (await missing(db, [userId])).map(({ symbol }) => symbol)
+export async function missingAccounts({ orm }: Orm, userId: string): Promise<string[]> {
+  const own = new QueryBuilder()
+    .select({ id: accounts.id })
+    .from(accounts)
+    .where(and(ofUser(userId, undefined), eq(accounts.asset, assets.symbol)))
+  const rows = await orm
+    .select({ symbol: assets.symbol })
+    .from(assets)
+    .where(and(eq(assets.isActive, true), notExists(own)))
+  return rows.map(({ symbol }) => symbol)
+}
 
 /** Opens empty accounts. Repeating it changes nothing. */
-export const openAccounts = (tx: Tx, userId: string, assets: readonly string[], now: Date): Promise<void> =>
+export const openAccounts = (tx: Tx, userId: string, symbols: readonly string[], now: Date): Promise<void> =>
   insertAccounts(
     tx,
-    assets.map((asset) => ({ owner: user(userId), asset })),
+    symbols.map((asset) => ({ owner: user(userId), asset })),
     now,
   )

@@ -1,8 +1,8 @@
 import type { Queryable, Tx } from '@bitka/store'
+import { and, asc, eq } from 'drizzle-orm'
 import type { Asset } from '../domain/model.ts'
 import { prepared } from './sql.ts'
-
-export type AssetType = 'CRYPTO' | 'FIAT'
+import { type AssetType, accounts, assets, type Orm } from './tables.ts'
 
 /** An asset as people see it. */
 export type AssetRecord = Asset & {
@@ -12,45 +12,15 @@ export type AssetRecord = Asset & {
   readonly createdAt: Date
 }
 
-type AssetRow = {
-  symbol: string
-  name: string
-  type: AssetType
-  decimals: number
-  icon_url: string | null
-  is_active: boolean
-  created_at: Date
-}
+type Row = typeof assets.$inferSelect
 
-const COLUMNS = 'symbol, name, type, decimals, icon_url, is_active, created_at'
+const toAsset = ({ iconUrl, ...row }: Row): AssetRecord => ({ ...row, iconUrl: iconUrl ?? undefined })
 
-const toAsset = (row: AssetRow): AssetRecord => ({
-  symbol: row.symbol,
-  name: row.name,
-  type: row.type,
-  decimals: row.decimals,
-  iconUrl: row.icon_url ?? undefined,
-  isActive: row.is_active,
-  createdAt: row.created_at,
-})
-
-const select = prepared<AssetRow>(
+// Every batch of postings begins with it.
+const select = prepared<Row>(
   'select_assets',
-  `select ${COLUMNS} from assets where symbol = any($1::text[]) order by symbol`,
-)
-const selectAll = prepared<AssetRow>('all_assets', `select ${COLUMNS} from assets order by symbol`)
-const lock = prepared<AssetRow>('lock_asset', `select ${COLUMNS} from assets where symbol = $1 for no key update`)
-const insert = prepared(
-  'insert_asset',
-  `insert into assets (${COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7) on conflict (symbol) do nothing returning 1`,
-)
-const update = prepared(
-  'update_asset',
-  'update assets set name = $2, type = $3, decimals = $4, icon_url = $5, is_active = $6 where symbol = $1',
-)
-const lockExternal = prepared<{ posting_count: bigint }>(
-  'lock_external',
-  `select posting_count from accounts where owner_kind = 'system' and owner_id = 'external' and asset = $1 for no key update`,
+  `select symbol, name, type, decimals, icon_url as "iconUrl", is_active as "isActive", created_at as "createdAt"
+   from assets where symbol = any($1::text[]) order by symbol`,
 )
 
 /** The assets of these symbols that exist. */
@@ -58,36 +28,44 @@ export async function selectAssets(db: Queryable, symbols: readonly string[]): P
   return symbols.length === 0 ? [] : (await select(db, [symbols])).map(toAsset)
 }
 
-export const allAssets = async (db: Queryable): Promise<AssetRecord[]> => (await selectAll(db, [])).map(toAsset)
+export async function allAssets({ orm }: Orm): Promise<AssetRecord[]> {
+  return (await orm.select().from(assets).orderBy(asc(assets.symbol))).map(toAsset)
+}
 
-export async function lockAsset(tx: Tx, symbol: string): Promise<AssetRecord | undefined> {
-  const [row] = await lock(tx, [symbol])
+export async function findAsset({ orm }: Orm, symbol: string): Promise<AssetRecord | undefined> {
+  const [row] = await orm.select().from(assets).where(eq(assets.symbol, symbol))
   return row && toAsset(row)
 }
 
-const values = (asset: AssetRecord) => [
-  asset.symbol,
-  asset.name,
-  asset.type,
-  asset.decimals,
-  asset.iconUrl,
-  asset.isActive,
-]
-
-/** False when there is an asset of that symbol already. */
-export async function insertAsset(tx: Tx, asset: AssetRecord): Promise<boolean> {
-  return (await insert(tx, [...values(asset), asset.createdAt])).length > 0
+export async function lockAsset({ orm }: Tx, symbol: string): Promise<AssetRecord | undefined> {
+  const [row] = await orm.select().from(assets).where(eq(assets.symbol, symbol)).for('no key update')
+  return row && toAsset(row)
 }
 
-export async function updateAsset(tx: Tx, asset: AssetRecord): Promise<void> {
-  await update(tx, values(asset))
+/** False when there is an asset of that symbol already. */
+export async function insertAsset({ orm }: Tx, asset: AssetRecord): Promise<boolean> {
+  const { rowCount } = await orm.insert(assets).values(asset).onConflictDoNothing({ target: assets.symbol })
+  return rowCount === 1
+}
+
+/** Changes everything but its symbol and when it was made. */
+export async function updateAsset({ orm }: Tx, asset: AssetRecord): Promise<void> {
+  const { symbol, createdAt: _, iconUrl, ...changes } = asset
+  await orm
+    .update(assets)
+    .set({ ...changes, iconUrl: iconUrl ?? null })
+    .where(eq(assets.symbol, symbol))
 }
 
 /**
  * Whether the asset has ever been posted. Money enters by `external` alone, so its account tells; it is locked, and a
  * credit under way finds the new decimals when it reads the asset under the same lock.
  */
-export async function hasPostings(tx: Tx, symbol: string): Promise<boolean> {
-  const [row] = await lockExternal(tx, [symbol])
-  return row !== undefined && row.posting_count > 0n
+export async function hasPostings({ orm }: Tx, symbol: string): Promise<boolean> {
+  const [row] = await orm
+    .select({ postingCount: accounts.postingCount })
+    .from(accounts)
+    .where(and(eq(accounts.ownerKind, 'system'), eq(accounts.ownerId, 'external'), eq(accounts.asset, symbol)))
+    .for('no key update')
+  return row !== undefined && row.postingCount > 0n
 }

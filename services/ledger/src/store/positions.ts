@@ -1,6 +1,8 @@
 import type { Queryable, Tx } from '@bitka/store'
+import { asc, getTableColumns } from 'drizzle-orm'
 import type { Position } from '../domain/model.ts'
 import { prepared } from './sql.ts'
+import { type Orm, settlementPositions } from './tables.ts'
 
 type PositionRow = { symbol: string; command_seq: bigint; result_number: bigint; partition: number }
 
@@ -20,7 +22,6 @@ const select = prepared<PositionRow>(
   'select_positions',
   `select ${COLUMNS} from settlement_positions where symbol = any($1::text[])`,
 )
-const selectAll = prepared<PositionRow>('all_positions', `select ${COLUMNS} from settlement_positions order by symbol`)
 const update = prepared(
   'update_positions',
   `update settlement_positions p
@@ -51,7 +52,10 @@ export async function selectPositions(db: Queryable, symbols: readonly string[])
   return symbols.length === 0 ? [] : (await select(db, [symbols])).map(toPosition)
 }
 
-export const allPositions = async (db: Queryable): Promise<Position[]> => (await selectAll(db, [])).map(toPosition)
+export function allPositions({ orm }: Orm): Promise<Position[]> {
+  const { updatedAt: _, ...position } = getTableColumns(settlementPositions)
+  return orm.select(position).from(settlementPositions).orderBy(asc(settlementPositions.symbol))
+}
 
 export async function updatePositions(tx: Tx, positions: readonly Position[], now: Date): Promise<void> {
   if (positions.length === 0) return

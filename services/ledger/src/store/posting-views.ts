@@ -1,6 +1,8 @@
-import type { Queryable } from '@bitka/store'
 import type { JsonObject } from '@bufbuild/protobuf'
+import { and, count, desc, eq, exists, gte, lt, not, type SQL, sql } from 'drizzle-orm'
+import { type AnyPgColumn, alias, QueryBuilder } from 'drizzle-orm/pg-core'
 import type { PostingKind } from '../domain/model.ts'
+import { accounts, assets, type Orm, postings, transactions } from './tables.ts'
 
 /** One side of a transaction as people see it. */
 export type PostingView = {
@@ -19,52 +21,54 @@ export type PostingView = {
   createdAt: Date
 }
 
-type Row = {
-  id: string
-  account_id: string
-  owner_id: string
-  asset: string
-  decimals: number
-  kind: PostingKind
-  amount: string
-  balance_after: string
-  related_id: string | null
-  description: string | null
-  metadata: JsonObject | null
-  reversed: boolean
-  created_at: Date
+const undoings = alias(transactions, 'undoings')
+const isReversed = (txId: AnyPgColumn): SQL<boolean> => {
+  const undoing = new QueryBuilder().select({ id: undoings.id }).from(undoings).where(eq(undoings.reversesTxId, txId))
+  return sql<boolean>`${exists(undoing)}`
 }
 
-const toView = (row: Row): PostingView => ({
-  id: row.id,
-  accountId: row.account_id,
-  userId: row.owner_id,
-  asset: row.asset,
-  decimals: row.decimals,
-  kind: row.kind,
-  amount: BigInt(row.amount),
-  balanceAfter: BigInt(row.balance_after),
-  relatedId: row.related_id ?? undefined,
-  description: row.description ?? undefined,
-  metadata: row.metadata ?? {},
-  reversed: row.reversed,
-  createdAt: row.created_at,
+const side = {
+  id: postings.id,
+  txId: postings.txId,
+  accountId: postings.accountId,
+  kind: postings.kind,
+  amount: postings.amount,
+  balanceAfter: postings.balanceAfter,
+  relatedId: postings.relatedId,
+  createdAt: postings.createdAt,
+}
+const about = {
+  userId: accounts.ownerId,
+  asset: accounts.asset,
+  decimals: assets.decimals,
+  description: transactions.description,
+  metadata: transactions.metadata,
+}
+
+type Nullable = 'relatedId' | 'description' | 'metadata'
+type Row = Omit<PostingView, Nullable> & {
+  relatedId: string | null
+  description: string | null
+  metadata: JsonObject | null
+}
+
+const toView = ({ relatedId, description, metadata, ...row }: Row): PostingView => ({
+  ...row,
+  relatedId: relatedId ?? undefined,
+  description: description ?? undefined,
+  metadata: metadata ?? {},
 })
 
-const COLUMNS = `p.id, p.account_id, a.owner_id, a.asset, s.decimals, p.kind, p.amount, p.balance_after, p.related_id,
-  t.description, t.metadata, p.created_at,
-  exists (select from transactions r where r.reverses_tx_id = p.tx_id) as reversed`
-
 /** A user's side of a transaction; those of the exchange's own accounts are not shown. */
-export async function findPosting(db: Queryable, id: string): Promise<PostingView | undefined> {
-  const { rows } = await db.query<Row>(
-    `select ${COLUMNS}
-     from postings p join transactions t on t.id = p.tx_id
-     join accounts a on a.id = p.account_id and a.owner_kind = 'user' join assets s on s.symbol = a.asset
-     where p.id = $1`,
-    [id],
-  )
-  return rows[0] && toView(rows[0])
+export async function findPosting({ orm }: Orm, id: string): Promise<PostingView | undefined> {
+  const [row] = await orm
+    .select({ ...side, ...about, reversed: isReversed(postings.txId) })
+    .from(postings)
+    .innerJoin(transactions, eq(transactions.id, postings.txId))
+    .innerJoin(accounts, and(eq(accounts.id, postings.accountId), eq(accounts.ownerKind, 'user')))
+    .innerJoin(assets, eq(assets.symbol, accounts.asset))
+    .where(eq(postings.id, id))
+  return row && toView(row)
 }
 
 export type PostingFilter = {
@@ -79,74 +83,84 @@ export type PostingFilter = {
 /** Where a page begins: after the last row of the page before. */
 export type PostingCursor = { at: Date; id: string }
 
-/** Collects the values of a statement; each call answers its placeholder. */
-class Params {
-  readonly values: unknown[] = []
-  add(value: unknown): string {
-    this.values.push(value)
-    return `$${this.values.length}`
-  }
+const ownAccounts = ({ userId, accountId, asset }: PostingFilter): SQL | undefined =>
+  and(
+    eq(accounts.ownerKind, 'user'),
+    eq(accounts.ownerId, userId),
+    accountId === undefined ? undefined : eq(accounts.id, accountId),
+    asset === undefined ? undefined : eq(accounts.asset, asset),
+  )
+
+const conditions = ({ from, to, status }: PostingFilter): SQL | undefined =>
+  and(
+    from && gte(postings.createdAt, from),
+    to && lt(postings.createdAt, to),
+    status === 'posted' ? not(isReversed(postings.txId)) : undefined,
+  )
+
+const isOlder = ({ at, id }: PostingCursor): SQL =>
+  sql`(${postings.createdAt}, ${postings.id}) < (${sql.param(at, postings.createdAt)}, ${sql.param(id, postings.id)})`
+
+const reversals = alias(postings, 'reversals')
+
+/**
+ * The postings of the account that the query around this one is at. Read from the few reversals of the account, or from
+ * its postings: either way by an index that has them in order.
+ */
+function ofAccount(filter: PostingFilter, after?: PostingCursor) {
+  const where = and(conditions(filter), after && isOlder(after))
+  const query = new QueryBuilder().select(side).from(postings).$dynamic()
+  if (filter.status !== 'reversed') return query.where(and(eq(postings.accountId, accounts.id), where))
+  return query
+    .innerJoin(reversals, eq(reversals.relatedId, postings.id))
+    .where(and(eq(reversals.accountId, accounts.id), sql`${reversals.kind} = 'reversal'`, where))
 }
-
-const ownAccounts = (filter: PostingFilter, params: Params): string =>
-  [
-    `a.owner_kind = 'user' and a.owner_id = ${params.add(filter.userId)}`,
-    filter.accountId === undefined ? [] : `a.id = ${params.add(filter.accountId)}`,
-    filter.asset === undefined ? [] : `a.asset = ${params.add(filter.asset)}`,
-  ]
-    .flat()
-    .join(' and ')
-
-// Read from the few reversals of the account, or from its postings: either way by an index that has them in order.
-const source = ({ status }: PostingFilter): string =>
-  status === 'reversed'
-    ? `postings r join postings p on p.id = r.related_id where r.account_id = a.id and r.kind = 'reversal'`
-    : 'postings p where p.account_id = a.id'
-
-const conditions = ({ from, to, status }: PostingFilter, params: Params): string =>
-  [
-    from ? ` and p.created_at >= ${params.add(from)}` : '',
-    to ? ` and p.created_at < ${params.add(to)}` : '',
-    status === 'posted' ? ' and not exists (select from transactions r where r.reverses_tx_id = p.tx_id)' : '',
-  ].join('')
 
 /** A user's sides of transactions, newest first. */
 export async function pageOfPostings(
-  db: Queryable,
+  { orm }: Orm,
   filter: PostingFilter,
-  page: { limit: number; offset: number; after?: PostingCursor },
+  { limit, offset, after }: { limit: number; offset: number; after?: PostingCursor },
 ): Promise<PostingView[]> {
-  const params = new Params()
-  const accounts = ownAccounts(filter, params)
-  const { after } = page
-  const older = after ? ` and (p.created_at, p.id) < (${params.add(after.at)}, ${params.add(after.id)}::uuid)` : ''
   // Each account gives its newest; a user has few accounts, so merging them costs less than an index by user would.
-  const { rows } = await db.query<Row>(
-    `select ${COLUMNS}
-     from accounts a
-     cross join lateral (
-       select p.* from ${source(filter)}${conditions(filter, params)}${older}
-       order by p.created_at desc, p.id desc limit ${params.add(page.limit + page.offset)}) p
-     join transactions t on t.id = p.tx_id
-     join assets s on s.symbol = a.asset
-     where ${accounts}
-     order by p.created_at desc, p.id desc limit ${params.add(page.limit)} offset ${params.add(page.offset)}`,
-    params.values,
-  )
+  const newest = ofAccount(filter, after)
+    .orderBy(desc(postings.createdAt), desc(postings.id))
+    .limit(limit + offset)
+    .as('newest')
+  const { id, accountId, kind, amount, balanceAfter, relatedId, createdAt } = newest
+  const rows = await orm
+    .select({
+      id,
+      accountId,
+      kind,
+      amount,
+      balanceAfter,
+      relatedId,
+      createdAt,
+      ...about,
+      reversed: isReversed(newest.txId),
+    })
+    .from(accounts)
+    .crossJoinLateral(newest)
+    .innerJoin(transactions, eq(transactions.id, newest.txId))
+    .innerJoin(assets, eq(assets.symbol, accounts.asset))
+    .where(ownAccounts(filter))
+    .orderBy(desc(newest.createdAt), desc(newest.id))
+    .limit(limit)
+    .offset(offset)
   return rows.map(toView)
 }
 
-export async function countPostings(db: Queryable, filter: PostingFilter): Promise<bigint> {
-  const params = new Params()
-  const accounts = ownAccounts(filter, params)
-  const isWhole = !filter.from && !filter.to && !filter.status
+export async function countPostings({ orm }: Orm, filter: PostingFilter): Promise<number> {
+  const { from, to, status } = filter
+  const isWhole = !from && !to && !status
   // An account knows how many postings it has.
-  const { rows } = await db.query<{ count: bigint }>(
-    isWhole
-      ? `select coalesce(sum(posting_count), 0)::bigint as count from accounts a where ${accounts}`
-      : `select count(*) from accounts a
-         cross join lateral (select from ${source(filter)}${conditions(filter, params)}) p where ${accounts}`,
-    params.values,
-  )
-  return rows[0]?.count ?? 0n
+  if (isWhole) {
+    const total = sql`coalesce(sum(${accounts.postingCount}), 0)`.mapWith(Number)
+    const [row] = await orm.select({ total }).from(accounts).where(ownAccounts(filter))
+    return row?.total ?? 0
+  }
+  const found = ofAccount(filter).as('found')
+  const [row] = await orm.select({ total: count() }).from(accounts).crossJoinLateral(found).where(ownAccounts(filter))
+  return row?.total ?? 0
 }
