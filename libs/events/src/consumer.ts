@@ -155,26 +155,37 @@ class GroupConsumer implements Consumer {
     await this.apply(batch, state, records.slice(half), nextOffset)
   }
 
-  /** One transaction, again for as long as only the surroundings fail. Answers the failure that the records caused. */
+  /** The effect of some records, again for as long as only the surroundings fail. Answers the failure that they caused. */
   private async tryOnce(
     batch: RecordBatch,
     state: State,
     records: StoredRecord[],
     nextOffset: bigint,
   ): Promise<{ error: unknown } | undefined> {
-    const { group, handle, logger } = this.options
+    const failure = await this.outlast(batch, state, nextOffset, (tx) => this.options.handle(tx, records))
+    if (failure === undefined) this.metrics?.consumed.inc(this.labels(batch.topic, batch.partition), records.length)
+    return failure
+  }
+
+  /** One transaction, again until the surroundings let it through. Answers any other failure. */
+  private async outlast(
+    batch: RecordBatch,
+    state: State,
+    nextOffset: bigint,
+    effect: (tx: Tx) => Promise<void>,
+  ): Promise<{ error: unknown } | undefined> {
+    const { group, logger } = this.options
+    const { topic, partition, signal } = batch
     for (let outages = 1; ; outages += 1) {
       try {
-        await this.commit(batch, state, nextOffset, (tx) => handle(tx, records))
-        this.metrics?.consumed.inc(this.labels(batch.topic, batch.partition), records.length)
+        await this.commit(batch, state, nextOffset, effect)
         return undefined
       } catch (error) {
-        if (batch.signal.aborted || error instanceof CursorMovedError) throw error
+        if (signal.aborted || error instanceof CursorMovedError) throw error
         if (!isTransient(error)) return { error }
-        const { topic, partition } = batch
         logger.warn({ err: error, group, topic, partition, outages }, 'consumer waits for its surroundings')
-        await pause(backoffMs(outagePolicy, outages), batch.signal)
-        if (batch.signal.aborted) throw error
+        await pause(backoffMs(outagePolicy, outages), signal)
+        if (signal.aborted) throw error
       }
     }
   }
@@ -234,16 +245,12 @@ class GroupConsumer implements Consumer {
     cause: unknown,
   ): Promise<{ error: unknown } | undefined> {
     const { group, retry = defaultRetry, maxDeadLetters: max = 1000 } = this.options
-    try {
-      await this.commit(batch, state, nextOffset, async (tx) => {
-        const parked = await parkRecord(tx, group, record, { error: textOf(cause), attempts: retry.attempts, max })
-        if (!parked)
-          throw new Error(`dead_letters holds ${max} records of ${group}; the record failed with: ${textOf(cause)}`)
-      })
-    } catch (error) {
-      if (error instanceof CursorMovedError) throw error
-      return { error }
-    }
+    const failure = await this.outlast(batch, state, nextOffset, async (tx) => {
+      const parked = await parkRecord(tx, group, record, { error: textOf(cause), attempts: retry.attempts, max })
+      if (!parked)
+        throw new Error(`dead_letters holds ${max} records of ${group}; the record failed with: ${textOf(cause)}`)
+    })
+    if (failure) return failure
     this.metrics?.parked.inc(this.labels(batch.topic, batch.partition))
     return undefined
   }
