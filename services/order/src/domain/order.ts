@@ -74,8 +74,12 @@ export function accepted(order: Order): Order {
   return { ...order, state: 'open' }
 }
 
-/** The engine refused the order. */
+/**
+ * The engine refused the order. It forgets what is closed, so it also says this about a later record that cannot be read, such
+ * as a cancel: the order stays what it was.
+ */
 export function rejected(order: Order, reason: RejectReason): Order {
+  if (!isLive(order)) return { ...order, cancelSeq: null }
   assert(order.state === 'submitted', `an order that is ${order.state} is not rejected`)
   return { ...order, state: 'rejected', rejectReason: reason, cancelSeq: null }
 }
