@@ -47,11 +47,14 @@ export function withChildren(roots: readonly number[]): number[] {
   return [...found]
 }
 
-/** User and system time that the processes have used so far, in seconds; 0 where there is no /proc. */
+/**
+ * User and system time that the processes have used so far, in seconds, with that of their children that have ended; 0 where
+ * there is no /proc.
+ */
 export function cpuSeconds(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => {
     const fields = statOf(pid)
-    const ticks = Number(fields[11] ?? 0) + Number(fields[12] ?? 0)
+    const ticks = [11, 12, 13, 14].reduce((total, field) => total + Number(fields[field] ?? 0), 0)
     return sum + (Number.isFinite(ticks) ? ticks / TICKS_PER_SECOND : 0)
   }, 0)
 }
