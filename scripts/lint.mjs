@@ -50,8 +50,14 @@ const checks = [
   ['data classes', process.execPath, ['scripts/lint-proto.mjs']],
   ['repository', process.execPath, ['scripts/lint-repo.mjs']],
 ]
-if (against) checks.push(['breaking contracts', bin('buf'), ['breaking', '--against', against]])
-else console.log('breaking contracts: nothing to compare with (no earlier contracts in this clone)')
+if (against) {
+  // Image against image: of a workspace with two modules buf would make two inputs.
+  const current = join(folder, 'current.binpb')
+  execFileSync(bin('buf'), ['build', '-o', current], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] })
+  const config = JSON.stringify({ version: 'v2', breaking: { use: ['FILE'] } })
+  const args = ['breaking', current, '--against', against, '--config', config, '--exclude-imports']
+  checks.push(['breaking contracts', bin('buf'), args])
+} else console.log('breaking contracts: nothing to compare with (no earlier contracts in this clone)')
 
 const failed = []
 for (const [name, command, args] of checks) {

@@ -7,6 +7,10 @@ import type { Secrets } from './secrets.ts'
 
 export type Ports = Record<BackendName, number>
 
+/** Each connection is a process of PostgreSQL. On one machine few are enough, but where every order passes. */
+const POOL_SIZE = 3
+const poolSizes: Partial<Record<BackendName, number>> = { auth: 5, ledger: 8, order: 8, 'market-data': 5 }
+
 /** Who the mails of the embedded exchange come from. */
 const MAIL_DOMAIN = 'mail.bitka.local'
 
@@ -34,6 +38,7 @@ export function environments(
     BITKA_DB_URL: platform.appUrl(name),
     BITKA_DB_OWNER_URL: platform.ownerUrl(name),
     BITKA_RPC_PORT: String(ports[name]),
+    BITKA_DB_POOL_SIZE: String(poolSizes[name] ?? POOL_SIZE),
     ...own,
   })
   return {
