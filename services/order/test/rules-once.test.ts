@@ -1,3 +1,4 @@
+import { openDb } from '@bitka/store'
 import { waitFor } from '@bitka/testkit'
 import { Harness, keyed, limitBuy, type Person, refusal } from './harness.ts'
 
@@ -61,4 +62,38 @@ it('never sends an order that was ended while its funds were asked for, and give
   await h.engine.commandOf(next)
   expect(commandsOf(orderId)).toHaveLength(0)
   expect(h.ledger.heldFor(orderId)).toBe(0n)
+})
+
+it('takes command numbers one transaction after another, whoever takes them', async () => {
+  const row = async () =>
+    (await h.db.query<{ next: bigint }>(`select next_command_seq as next from markets where symbol = 'BTC-THB'`))
+      .rows[0]?.next ?? 0n
+  // Only a superuser sees what others wait for.
+  const admin = openDb({ url: h.platform.database.adminUrl, schema: 'order', poolSize: 1 })
+  const waits = async () => {
+    const { rows } = await admin.query(
+      `select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+    )
+    return rows.length > 0
+  }
+  const before = await row()
+  let placing: Promise<{ orderId: string }> | undefined
+  // Another process is about to write a command of this market.
+  await h.db.transaction(async (tx) => {
+    await tx.query(`update markets set next_command_seq = next_command_seq + 1 where symbol = 'BTC-THB'`)
+    placing = h.client.createOrder(limitBuy, alice.as)
+    await waitFor(waits, { what: 'the order to wait for its number' })
+  })
+  const { orderId } = (await placing) ?? { orderId: '' }
+  expect((await h.engine.commandOf(orderId)).commandSeq).toBe(before + 1n)
+  expect(await row()).toBe(before + 2n)
+  await admin.close()
+})
+
+it('sends commands into the partition that is stored with the market', async () => {
+  await h.market({ symbol: 'ETH-THB', baseAsset: 'ETH' })
+  await h.db.query(`update markets set partition = 3 where symbol = 'ETH-THB'`)
+  const { orderId } = await h.client.createOrder({ ...limitBuy, symbol: 'ETH-THB' }, alice.as)
+  await h.engine.commandOf(orderId)
+  expect(commandsOf(orderId)).toMatchObject([{ partition: 3 }])
 })
