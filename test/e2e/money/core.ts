@@ -142,10 +142,6 @@ export class Core {
       },
       { timeoutMs, intervalMs: 200, what: 'the invariants to hold' },
     )
-    for (const { name, sql } of copies) {
-      const { rows } = await this.db.query(sql)
-      expect({ name, rows }).toEqual({ name, rows: [] })
-    }
   }
 
   /** Cuts some of the database's connections, at whatever point they are. */
@@ -157,51 +153,6 @@ export class Core {
     )
   }
 }
-
-/** Ledger and order only copy what matching computed: so the one's postings are the other's fills. */
-const copies = [
-  {
-    name: 'what a fill says is what was posted',
-    sql: `
-      with said as (
-        select f.user_id::text as owner, f.symbol, f.trade_number, split_part(f.symbol, '-', 2) as quote,
-          split_part(f.symbol, '-', 1) as base, f.side, f.quote_amount, f.fee, f.fee_asset
-        from "order".fills f),
-      wanted as (
-        select owner, symbol, trade_number, quote as asset, 'trade' as kind,
-          case side when 1 then -quote_amount else quote_amount end as amount from said where quote_amount <> 0
-        union all
-        select owner, symbol, trade_number, fee_asset, 'fee', -fee from said where fee <> 0),
-      posted as (
-        select a.owner_id as owner, t.symbol, (t.metadata ->> 'trade_number')::bigint as trade_number, a.asset, p.kind, p.amount
-        from ledger.postings p join ledger.transactions t on t.id = p.tx_id join ledger.accounts a on a.id = p.account_id
-        where t.kind = 'trade' and a.owner_kind = 'user'
-          and (p.kind = 'fee' or a.asset = split_part(t.symbol, '-', 2)))
-      (table wanted except all table posted) union all (table posted except all table wanted) limit 5`,
-  },
-  {
-    name: 'the accounts of the exchange have what the fills say',
-    sql: `
-      with wanted as (
-        select 'fees' as name, fee_asset as asset, sum(fee) as amount from "order".fills group by 2
-        union all
-        select 'rounding', split_part(symbol, '-', 2), sum(case side when 1 then quote_amount else -quote_amount end)
-        from "order".fills group by 2)
-      select w.*, a.available from wanted w
-      join ledger.accounts a on a.owner_kind = 'system' and a.owner_id = w.name and a.asset = w.asset
-      where a.available <> w.amount`,
-  },
-  {
-    name: 'no order used more than its hold',
-    sql: `
-      select o.id, o.hold_amount, sum(f.quote_amount) from "order".orders o join "order".fills f on f.order_id = o.id
-      where o.side = 1 group by o.id having sum(f.quote_amount) > o.hold_amount`,
-  },
-  {
-    name: 'no account of the exchange owes, but for the one that stands for the world outside',
-    sql: `select * from ledger.accounts where owner_id <> 'external' and (available < 0 or locked < 0)`,
-  },
-]
 
 async function personOf(auth: FakeAuth, username: string, roles: readonly Role[]): Promise<Person> {
   const { userId } = auth.addUser(username)

@@ -8,6 +8,11 @@ const HOLDS_NOW = `
   select distinct on (hold_id) hold_id, account_id, remaining_after
   from ledger.hold_changes order by hold_id, number desc`
 
+/** The records of a topic of the PostgreSQL log, by market, with the number of their command. */
+const LOGGED = (topic: string): string => `
+  select r.key, (r.headers ->> 'command_seq')::bigint as seq from event_log.records r
+  join event_log.topics t on t.id = r.topic_id where t.name = '${topic}'`
+
 /** The promises of ledger.md and trading.md as SQL over all schemas. Only an admin of the database can ask. */
 const rules: readonly Rule[] = [
   {
@@ -26,8 +31,9 @@ const rules: readonly Rule[] = [
           group by a.id having a.available + a.locked <> coalesce(sum(p.amount), 0)`,
   },
   {
-    name: 'no user owes anything',
-    sql: `select id, available, locked from ledger.accounts where owner_kind = 'user' and (available < 0 or locked < 0)`,
+    name: 'nobody owes anything, but for the accounts that stand for the world outside',
+    sql: `select id, owner_id, available, locked from ledger.accounts
+          where owner_id not in ('external', 'custody_pending') and (available < 0 or locked < 0)`,
   },
   {
     name: 'postings of an account are numbered without gaps',
@@ -56,16 +62,37 @@ const rules: readonly Rule[] = [
     sql: `select id, state from "order".orders where state in ('pending', 'submitted') or release_due`,
   },
   {
-    name: 'every fill of an order is settled once',
-    sql: `with filled as (select user_id::text as user_id, symbol, count(*) as fills from "order".fills group by 1, 2),
-          settled as (
-            select a.owner_id as user_id, t.symbol, count(distinct t.id) as trades
-            from ledger.transactions t
-            join ledger.postings p on p.tx_id = t.id and p.kind = 'trade'
-            join ledger.accounts a on a.id = p.account_id and a.owner_kind = 'user'
-            where t.kind = 'trade' group by 1, 2)
-          select user_id, symbol, fills, trades from filled full join settled using (user_id, symbol)
-          where fills is distinct from trades`,
+    // Both copy what matching computed. The base that changes hands is not in a fill; its fee is.
+    name: 'what fills say is what was posted, once',
+    sql: `with wanted as (
+            select user_id::text as owner, symbol, trade_number, split_part(symbol, '-', 2) as asset, 'trade' as kind,
+              case side when 1 then -quote_amount else quote_amount end as amount
+            from "order".fills where quote_amount <> 0
+            union all
+            select user_id::text, symbol, trade_number, fee_asset, 'fee', -fee from "order".fills where fee <> 0),
+          posted as (
+            select a.owner_id as owner, t.symbol, (t.metadata ->> 'trade_number')::bigint as trade_number, a.asset, p.kind,
+              p.amount
+            from ledger.postings p join ledger.transactions t on t.id = p.tx_id join ledger.accounts a on a.id = p.account_id
+            where t.kind = 'trade' and a.owner_kind = 'user'
+              and (p.kind = 'fee' or a.asset = split_part(t.symbol, '-', 2)))
+          (table wanted except all table posted) union all (table posted except all table wanted)`,
+  },
+  {
+    name: 'the exchange has the fees and the rounding of all fills',
+    sql: `with wanted as (
+            select 'fees' as name, fee_asset as asset, sum(fee) as amount from "order".fills group by 2
+            union all
+            select 'rounding', split_part(symbol, '-', 2), sum(case side when 1 then quote_amount else -quote_amount end)
+            from "order".fills group by 2)
+          select w.*, a.available from wanted w
+          join ledger.accounts a on a.owner_kind = 'system' and a.owner_id = w.name and a.asset = w.asset
+          where a.available <> w.amount`,
+  },
+  {
+    name: 'no order paid more than was held for it',
+    sql: `select o.id, o.hold_amount, sum(f.quote_amount) from "order".orders o join "order".fills f on f.order_id = o.id
+          where o.side = 1 group by o.id having sum(f.quote_amount) > o.hold_amount`,
   },
   {
     name: 'filled quantities are the sum of fills',
@@ -78,9 +105,21 @@ const rules: readonly Rule[] = [
     sql: `select symbol, trade_number, count(*) from "order".fills group by 1, 2 having count(*) <> 2`,
   },
   {
-    name: 'commands are numbered without gaps',
-    sql: `select symbol, count(*), max(command_seq) from "order".orders where command_seq is not null
-          group by 1 having count(distinct command_seq) <> count(*)`,
+    name: 'every command is in the log, numbered without gaps',
+    sql: `select m.symbol, m.next_command_seq, count(distinct l.seq), max(l.seq) from "order".markets m
+          left join (${LOGGED('trading.orders.commands')}) l on l.key = m.symbol
+          group by 1, 2 having count(distinct l.seq) <> m.next_command_seq - 1 or max(l.seq) <> m.next_command_seq - 1`,
+  },
+  {
+    name: 'every command has its results in the log, once',
+    sql: `select m.symbol, m.next_command_seq, count(l.seq), max(l.seq) from "order".markets m
+          left join (${LOGGED('trading.matches.executed')}) l on l.key = m.symbol
+          group by 1, 2 having count(l.seq) <> m.next_command_seq - 1 or max(l.seq) <> m.next_command_seq - 1`,
+  },
+  {
+    name: 'ledger and order have come equally far',
+    sql: `select p.symbol, p.last_result_number, s.result_number from "order".market_positions p
+          left join ledger.settlement_positions s using (symbol) where p.last_result_number is distinct from s.result_number`,
   },
 ]
 
