@@ -18,7 +18,7 @@ import type { EmbeddedConfig } from './config.ts'
 import { environments, type Ports } from './environment.ts'
 import { lockDataDir } from './lock.ts'
 import { databaseRoles, type Platform, services, startPlatform } from './platform.ts'
-import { freePorts } from './ports.ts'
+import { assertFree, freePorts } from './ports.ts'
 import { loadSecrets } from './secrets.ts'
 import { type SupervisedProcess, Supervisor } from './supervisor.ts'
 
@@ -63,6 +63,7 @@ export async function startExchange(config: EmbeddedConfig, logFor: (name: strin
     for (const step of stops.splice(0).reverse()) await step()
   }
   try {
+    if (config.BITKA_HTTP_PORT !== 0) await assertFree(config.BITKA_HTTP_HOST, config.BITKA_HTTP_PORT)
     const secrets = loadSecrets(dataDir, databaseRoles)
     const operator = operatorPassword(config)
     const platform = await startPlatform(config, secrets, log)

@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:net'
+import { ConfigError } from '@bitka/kernel'
 
 /** Below the ports that systems give to outgoing connections, which would take a port between two of our starts. */
 const PORT_MIN = 20_000
@@ -26,10 +27,21 @@ export async function freePorts(count: number): Promise<number[]> {
   }
 }
 
+/** @throws ConfigError in plain words when another program has the port */
+export async function assertFree(host: string, port: number): Promise<void> {
+  const server = await hold(port, host)
+  if (!server) {
+    throw new ConfigError(
+      `port ${port} on ${host} is in use by another program: stop it, or set BITKA_HTTP_PORT to another`,
+    )
+  }
+  await new Promise((resolve) => server.close(resolve))
+}
+
 /** Undefined when somebody has the port. */
-async function hold(port: number): Promise<Server | undefined> {
+async function hold(port: number, host = '127.0.0.1'): Promise<Server | undefined> {
   const server = createServer()
-  server.listen(port, '127.0.0.1')
+  server.listen(port, host)
   try {
     await once(server, 'listening')
     return server
