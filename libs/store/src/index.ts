@@ -1,4 +1,5 @@
 export { type BootstrapOptions, bootstrapDatabase, type ServiceDbSpec } from './bootstrap.ts'
+export { bytea } from './columns.ts'
 export { createDatabase, databaseUrl, dropDatabase } from './databases.ts'
 export { type Db, type DbConfig, type OpenDbOptions, openDb } from './db.ts'
 export { asDomainError, breaks, rootCause } from './errors.ts'

@@ -1,10 +1,8 @@
-import type { Queryable, Tx } from '@bitka/store'
+import { bytea, type Queryable, type Tx } from '@bitka/store'
 import { and, asc, count, desc, eq, gte, lt, type SQL } from 'drizzle-orm'
-import { bigint, customType, jsonb, pgTable, smallint, text, timestamp, uuid } from 'drizzle-orm/pg-core'
+import { bigint, jsonb, pgTable, smallint, text, timestamp, uuid } from 'drizzle-orm/pg-core'
 import type { ChainedEntry, ChainHead } from '../domain/chain.ts'
 import { GENESIS } from '../domain/chain.ts'
-
-const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
 
 const auditRows = pgTable('audit_rows', {
   seq: bigint('seq', { mode: 'bigint' }).primaryKey(),

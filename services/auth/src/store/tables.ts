@@ -1,5 +1,5 @@
-import type { Tx } from '@bitka/store'
-import { customType, integer, jsonb, pgTable, primaryKey, text, timestamp, uuid } from 'drizzle-orm/pg-core'
+import { bytea, type Tx } from '@bitka/store'
+import { integer, jsonb, pgTable, primaryKey, text, timestamp, uuid } from 'drizzle-orm/pg-core'
 import type { PublicJwk } from '../crypto/signing-key-pair.ts'
 import type { RoleName } from '../domain/roles.ts'
 import type { EndReason } from '../domain/session.ts'
@@ -7,7 +7,6 @@ import type { EndReason } from '../domain/session.ts'
 /** The pool or a transaction. */
 export type Orm = Pick<Tx, 'orm'>
 
-const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
 const time = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
 
 export const users = pgTable('users', {

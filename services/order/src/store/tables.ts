@@ -8,27 +8,14 @@ import type {
   SelfTradePrevention,
   TimeInForce,
 } from '@bitka/proto/bitka/common/v1/market_pb'
-import type { Tx } from '@bitka/store'
+import { bytea, type Tx } from '@bitka/store'
 import type { JsonObject } from '@bufbuild/protobuf'
-import {
-  bigint,
-  boolean,
-  customType,
-  integer,
-  jsonb,
-  numeric,
-  pgTable,
-  smallint,
-  text,
-  timestamp,
-  uuid,
-} from 'drizzle-orm/pg-core'
+import { bigint, boolean, integer, jsonb, numeric, pgTable, smallint, text, timestamp, uuid } from 'drizzle-orm/pg-core'
 import type { OrderState } from '../domain/order.ts'
 
 /** The pool or a transaction. */
 export type Orm = Pick<Tx, 'orm'>
 
-const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
 const time = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
 const count = (name: string) => bigint(name, { mode: 'bigint' })
 const minor = (name: string) => numeric(name, { precision: 38, scale: 0, mode: 'bigint' })
