@@ -97,7 +97,7 @@ async function settle(
       endings.push({ id: order.id, refusal: isDecided ? refusalOf(refusal) : undefined })
     } else {
       const about = { orderId: order.id, traceparent: call?.traceparent }
-      const commandSeq = writer.write(order.symbol, newOrder(order), about)
+      const commandSeq = writer.write(order.symbol, newOrder(order, writer.clockLagMs(order.symbol)), about)
       const taken = { ...order, state: 'submitted' as const, commandSeq, revision: order.revision + 1n, updatedAt: now }
       submitted.push(taken)
       outcomes.set(order.id, { order: taken })

@@ -33,10 +33,10 @@ export async function createMarket(
   }
   const partition = (await markets.countLocked(tx)) % request.partitions
   const market: Market = { ...checked, partition, createdAt: ctx.clock.now() }
-  const slot = { symbol: market.symbol, partition, nextCommandSeq: 1n }
+  const slot = { symbol: market.symbol, partition, nextCommandSeq: 1n, lastCommandMs: 0 }
   const writer = new CommandWriter(new Map([[market.symbol, slot]]), ctx.clock.nowMs())
   const commandSeq = writer.write(market.symbol, defineMarket(market), { traceparent: request.call?.traceparent })
-  await markets.insert(tx, market, slot.nextCommandSeq)
+  await markets.insert(tx, market, slot)
   await appendOutbox(tx, writer.records)
   const action = request.call ? 'admin.market.create' : 'market.seed'
   await note(ctx, tx, action, market.symbol, request.call, { partition: String(partition) })

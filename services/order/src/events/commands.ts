@@ -20,14 +20,14 @@ export const ORDER_PATIENCE_MS = 30_000
 
 type Body = NonNullable<MessageInitShape<typeof OrderCommandSchema>['body']>
 
-/** Numbers the commands of locked markets, and gathers them for the outbox. */
+/** Numbers the commands of locked markets, gives them their time, and gathers them for the outbox. */
 export class CommandWriter {
   readonly records: OutboxRecord[] = []
   private readonly touched = new Set<string>()
 
   constructor(
     private readonly slots: Map<string, CommandSlot>,
-    private readonly timeMs: number,
+    private readonly nowMs: number,
   ) {}
 
   /** Adds a command; answers its number. `about` travels in the headers, for a record that cannot be decoded. */
@@ -36,10 +36,16 @@ export class CommandWriter {
     assert(slot, `the market ${symbol} is not locked`)
     const commandSeq = slot.nextCommandSeq
     slot.nextCommandSeq += 1n
+    slot.lastCommandMs = Math.max(slot.lastCommandMs, this.nowMs)
     this.touched.add(symbol)
-    const command = create(OrderCommandSchema, { symbol, commandSeq, timeMs: BigInt(this.timeMs), body })
+    const command = create(OrderCommandSchema, { symbol, commandSeq, timeMs: BigInt(slot.lastCommandMs), body })
     this.records.push(commandRecord(command, slot.partition, about))
     return commandSeq
+  }
+
+  /** How far our clock is behind the time of the market's commands, as it is after it went back. */
+  clockLagMs(symbol: string): number {
+    return Math.max(0, (this.slots.get(symbol)?.lastCommandMs ?? 0) - this.nowMs)
   }
 
   /** The markets whose next number has to be stored. */
@@ -92,7 +98,8 @@ export const setStatus = (status: MarketStatus): Body => ({ case: 'setStatus', v
 /** An order is only ever executed within its patience after it was placed, unless it may rest. */
 const mayRest = ({ type, timeInForce }: Order): boolean => type === OrderType.LIMIT && timeInForce === TimeInForce.GTC
 
-export const newOrder = (order: Order): Body => ({
+/** `clockLagMs`: what our clock is behind the time that the engine compares with. */
+export const newOrder = (order: Order, clockLagMs: number): Body => ({
   case: 'newOrder',
   value: create(NewOrderSchema, {
     orderId: order.id,
@@ -107,6 +114,6 @@ export const newOrder = (order: Order): Body => ({
     makerFeeBps: order.makerFeeBps,
     takerFeeBps: order.takerFeeBps,
     maxQuote: String(order.side === OrderSide.BUY ? order.holdAmount : 0n),
-    validUntilMs: mayRest(order) ? 0n : BigInt(order.createdAt.getTime() + ORDER_PATIENCE_MS),
+    validUntilMs: mayRest(order) ? 0n : BigInt(order.createdAt.getTime() + ORDER_PATIENCE_MS + clockLagMs),
   }),
 })

@@ -135,29 +135,41 @@ export async function shownPositions(
 }
 
 /** What a command needs of its market. */
-export type CommandSlot = { symbol: string; partition: number; nextCommandSeq: bigint }
+export type CommandSlot = { symbol: string; partition: number; nextCommandSeq: bigint; lastCommandMs: number }
+
+type SlotRow = { symbol: string; partition: number; next_command_seq: bigint; last_command_ms: bigint }
+
+const toSlot = (row: SlotRow): CommandSlot => ({
+  symbol: row.symbol,
+  partition: row.partition,
+  nextCommandSeq: row.next_command_seq,
+  lastCommandMs: Number(row.last_command_ms),
+})
 
 /** Locks markets, in one order everywhere, so that command numbers can be taken. Before any lock on orders. */
 export async function lockForCommands(tx: Tx, symbols: readonly string[]): Promise<Map<string, CommandSlot>> {
-  const { rows } = await tx.query<{ symbol: string; partition: number; next_command_seq: bigint }>(
-    `select symbol, partition, next_command_seq from markets where symbol = any ($1) order by symbol for no key update`,
+  const { rows } = await tx.query<SlotRow>(
+    `select symbol, partition, next_command_seq, last_command_ms from markets
+     where symbol = any ($1) order by symbol for no key update`,
     [symbols],
   )
-  return new Map(
-    rows.map((row) => [
-      row.symbol,
-      { symbol: row.symbol, partition: row.partition, nextCommandSeq: row.next_command_seq },
-    ]),
-  )
+  return new Map(rows.map((row) => [row.symbol, toSlot(row)]))
 }
 
 /** Stores the numbers that were taken. `tookOrders`: one of the commands was a new order. */
 export async function saveSlots(tx: Tx, slots: readonly CommandSlot[], tookOrders: boolean): Promise<void> {
   if (slots.length === 0) return
   await tx.query(
-    `update markets m set next_command_seq = s.next_command_seq, had_order = m.had_order or $3
-     from unnest($1::text[], $2::bigint[]) as s (symbol, next_command_seq) where m.symbol = s.symbol`,
-    [slots.map((slot) => slot.symbol), slots.map((slot) => slot.nextCommandSeq), tookOrders],
+    `update markets m set next_command_seq = s.next_command_seq, last_command_ms = s.last_command_ms,
+       had_order = m.had_order or $4
+     from unnest($1::text[], $2::bigint[], $3::bigint[]) as s (symbol, next_command_seq, last_command_ms)
+     where m.symbol = s.symbol`,
+    [
+      slots.map((slot) => slot.symbol),
+      slots.map((slot) => slot.nextCommandSeq),
+      slots.map((slot) => slot.lastCommandMs),
+      tookOrders,
+    ],
   )
 }
 
@@ -167,8 +179,8 @@ export async function lockWhole(
   symbol: string,
 ): Promise<{ market: Market; slot: CommandSlot; hadOrder: boolean } | undefined> {
   // Orders without a command yet were counted in today's ticks and lots too.
-  const { rows } = await tx.query<MarketRow & { next_command_seq: bigint; had_order: boolean }>(
-    `select ${marketColumns}, m.next_command_seq, m.had_order from markets m where m.symbol = $1 for update`,
+  const { rows } = await tx.query<MarketRow & SlotRow & { had_order: boolean }>(
+    `select ${marketColumns}, m.next_command_seq, m.last_command_ms, m.had_order from markets m where m.symbol = $1 for update`,
     [symbol],
   )
   const [row] = rows
@@ -176,7 +188,7 @@ export async function lockWhole(
   const pending = await tx.query(`select 1 from orders where state = 'pending' and symbol = $1 limit 1`, [symbol])
   return {
     market: toMarket(row),
-    slot: { symbol, partition: row.partition, nextCommandSeq: row.next_command_seq },
+    slot: toSlot(row),
     hadOrder: row.had_order || pending.rowCount === 1,
   }
 }
@@ -188,9 +200,10 @@ export async function countLocked(tx: Tx): Promise<number> {
 }
 
 /** @throws DomainError conflict for a symbol that is taken */
-export async function insert({ orm }: Tx, market: Market, nextCommandSeq: bigint): Promise<void> {
+export async function insert({ orm }: Tx, market: Market, slot: CommandSlot): Promise<void> {
   try {
-    await orm.insert(markets).values({ ...market, nextCommandSeq, updatedAt: market.createdAt })
+    const { nextCommandSeq, lastCommandMs } = slot
+    await orm.insert(markets).values({ ...market, nextCommandSeq, lastCommandMs, updatedAt: market.createdAt })
   } catch (error) {
     if (breaks(error, 'markets_pkey')) throw new DomainError('conflict', `There is a market ${market.symbol} already.`)
     throw error

@@ -148,14 +148,21 @@ export async function kill(tx: Tx, endings: readonly Ending[], now: Date): Promi
   )
 }
 
-/** Claims orders that have waited for their command since `before`, until `until`; nobody else claims them meanwhile. */
+/** More than the clocks of two processes differ. */
+const CLOCKS_APART = `interval '10 seconds'`
+
+/**
+ * Claims orders that have waited for their command since `before`, until `until`; nobody else claims them meanwhile. A time
+ * that is still to come is of a clock that went back, and keeps nothing waiting.
+ */
 export async function claimPending(
   db: Queryable,
   { before, now, until, limit }: { before: Date; now: Date; until: Date; limit: number },
 ): Promise<Order[]> {
   const { rows } = await db.query<OrderRow>(
     `update orders set claimed_until = $3 where id = any (array(
-       select id from orders where state = 'pending' and created_at < $1 and (claimed_until is null or claimed_until < $2)
+       select id from orders where state = 'pending' and (created_at < $1 or created_at > $2::timestamptz + ${CLOCKS_APART})
+         and (claimed_until is null or claimed_until < $2 or claimed_until > $3::timestamptz + ${CLOCKS_APART})
        order by created_at limit $4 for update skip locked))
      returning ${orderColumns}`,
     [before, now, until, limit],
@@ -170,7 +177,8 @@ export async function claimReleases(
 ): Promise<string[]> {
   const { rows } = await db.query<{ id: string }>(
     `update orders set claimed_until = $2 where id = any (array(
-       select id from orders where release_due and (claimed_until is null or claimed_until < $1)
+       select id from orders where release_due
+         and (claimed_until is null or claimed_until < $1 or claimed_until > $2::timestamptz + ${CLOCKS_APART})
        order by updated_at limit $3 for update skip locked))
      returning id`,
     [now, until, limit],

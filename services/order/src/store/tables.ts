@@ -38,6 +38,7 @@ export const markets = pgTable('markets', {
   partition: integer('partition').notNull(),
   wantedStatus: smallint('wanted_status').$type<MarketStatus>().notNull(),
   nextCommandSeq: count('next_command_seq').notNull(),
+  lastCommandMs: bigint('last_command_ms', { mode: 'number' }).notNull().default(0),
   hadOrder: boolean('had_order').notNull().default(false),
   createdAt: time('created_at').notNull(),
   updatedAt: time('updated_at').notNull(),
