@@ -52,3 +52,12 @@ it('holds the band above the reference, pays what the book asks, and gets the re
   // 20.50 for two, and 20 bps of what was bought.
   expect(await core.balances(ann)).toMatchObject({ BBB: ['979.5', '0'], AAA: ['1.996', '0'] })
 }, 60_000)
+
+it('trades at once also after the clock went back', async () => {
+  core.clock.advance(-3_600_000)
+  const limit = { symbol: 'AAA-BBB', type: OrderType.LIMIT, side: SELL }
+  await core.order.createOrder({ ...limit, price: '10', quantity: '1' }, waiting(ben))
+  const { order } = await core.order.createOrder({ ...market, side: BUY, quantity: '1' }, waiting(ann))
+  expect(order).toMatchObject({ status: OrderStatus.FILLED })
+  await core.holdsTrue()
+}, 60_000)
