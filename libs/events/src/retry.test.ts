@@ -64,3 +64,10 @@ describe('the table of topics', () => {
     for (const topic of auditTopics) expect(topics[topic].producers).toEqual([topic.replace('system.audit.log.', '')])
   })
 })
+
+it('tries six times, over half a minute at most', () => {
+  const { attempts } = defaultRetry
+  expect(attempts).toBe(6)
+  const waits = Array.from({ length: attempts - 1 }, (_, i) => backoffMs(defaultRetry, i + 1, () => 0.999_999))
+  expect(waits.reduce((a, b) => a + b)).toBeLessThan(30_000)
+})
