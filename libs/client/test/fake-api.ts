@@ -34,9 +34,12 @@ export const refused = (status: number, code: string, headers?: Record<string, s
   body: { success: false, error: { code, message: `It is ${code}.`, instance: '/' }, meta: { request_id: 'r-1' } },
 })
 
+/** One moment for the whole file: a token that is made twice has to be the same, also when the second changes in between. */
+const madeAtS = Math.floor(Date.now() / 1000)
+
 /** An unsigned token that says when it expires; `n` tells one from another. */
 export function tokenOf(n: number, expiresInS = 900): string {
-  const payload = { sub: 'alice', n, exp: Math.floor(Date.now() / 1000) + expiresInS }
+  const payload = { sub: 'alice', n, exp: madeAtS + expiresInS }
   return `e30.${Buffer.from(JSON.stringify(payload)).toString('base64url')}.sig`
 }
 export const pairOf = (n: number, expiresInS?: number) => ({
