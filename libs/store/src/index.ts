@@ -7,6 +7,7 @@ export { type Codec, type IdempotencyKey, idempotent, jsonCodec, purgeIdempotenc
 export { type MigrateOptions, migrate } from './migrate.ts'
 export { appRole, ownerRole, quoteName, schemaName } from './names.ts'
 export {
+  cursorTime,
   cutPage,
   decodeCursor,
   encodeCursor,

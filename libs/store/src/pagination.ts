@@ -51,6 +51,19 @@ export function decodeCursor<T>(cursor: string, parse: (key: unknown) => T): T {
   }
 }
 
+const TIME_MS_MIN = Date.UTC(1970, 0, 1)
+const TIME_MS_MAX = Date.UTC(9999, 11, 31, 23, 59, 59, 999)
+
+/**
+ * The time inside a cursor, in epoch ms, for the `parse` of decodeCursor. A cursor that somebody made up may hold one that
+ * the database cannot store.
+ * @throws Error
+ */
+export function cursorTime(timeMs: number): Date {
+  if (!(timeMs >= TIME_MS_MIN && timeMs <= TIME_MS_MAX)) throw new Error('no time of a row')
+  return new Date(timeMs)
+}
+
 /** Cuts a keyset page out of up to perPage + 1 rows: the row too many only says that a next page exists. */
 export function cutPage<R>(
   rows: R[],

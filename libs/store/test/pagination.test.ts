@@ -1,4 +1,4 @@
-import { cutPage, decodeCursor, encodeCursor, pagination, parsePage } from '../src/index.ts'
+import { cursorTime, cutPage, decodeCursor, encodeCursor, pagination, parsePage } from '../src/index.ts'
 
 describe('parsePage', () => {
   test.each([
@@ -65,4 +65,11 @@ describe('cursors', () => {
     expect(cutPage(rows, 3, ({ id }) => id)).toEqual({ items: rows })
     expect(cutPage([], 3, () => 0)).toEqual({ items: [] })
   })
+})
+
+it('a time inside a cursor is one that a row can have', () => {
+  expect(cursorTime(1_700_000_000_123)).toEqual(new Date(1_700_000_000_123))
+  for (const timeMs of [-1, 253_402_300_800_000, 8.64e15, 8.64e15 + 1, Number.NaN, Number.POSITIVE_INFINITY]) {
+    expect(() => cursorTime(timeMs)).toThrow('no time of a row')
+  }
 })

@@ -1,6 +1,6 @@
 import type { MethodImpl } from '@bitka/mesh'
 import type { MarketDataService } from '@bitka/proto/bitka/market_data/v1/market_data_pb'
-import { cutPage, type Db, decodeCursor, pagination } from '@bitka/store'
+import { cursorTime, cutPage, type Db, decodeCursor, pagination } from '@bitka/store'
 import { z } from 'zod'
 import type { LiveMarkets } from '../live/live-markets.ts'
 import { countCandles, listCandles as readCandles } from '../store/candles.ts'
@@ -21,7 +21,7 @@ export const listCandles =
     const limit = readLimit(request.limit, 100)
     const span = readSpan(request)
     const { cursor } = request
-    const after = cursor === undefined ? undefined : new Date(decodeCursor(cursor, (key) => cursorShape.parse(key)))
+    const after = cursor === undefined ? undefined : decodeCursor(cursor, (key) => cursorTime(cursorShape.parse(key)))
     const { market, notation } = readMarket(markets, request.symbol)
     const first = span.start ? 'oldest' : 'newest'
     const found = await readCandles(db.orm, market.symbol, interval.code, span, { limit: limit + 1, first, after })

@@ -1,6 +1,6 @@
 import type { MethodImpl } from '@bitka/mesh'
 import type { MarketDataService } from '@bitka/proto/bitka/market_data/v1/market_data_pb'
-import { cutPage, type Db, decodeCursor, pagination } from '@bitka/store'
+import { cursorTime, cutPage, type Db, decodeCursor, pagination } from '@bitka/store'
 import { z } from 'zod'
 import type { LiveMarkets } from '../live/live-markets.ts'
 import { countTicks, listTicks as readTicks, type TickPlace } from '../store/ticks.ts'
@@ -12,8 +12,10 @@ const cursorShape = z.tuple([z.int().min(0), z.string().regex(/^[1-9][0-9]{0,17}
 
 const readPlace = (cursor: string | undefined): TickPlace | undefined => {
   if (cursor === undefined) return undefined
-  const [timeMs, number] = decodeCursor(cursor, (key) => cursorShape.parse(key))
-  return { time: new Date(timeMs), number: BigInt(number) }
+  return decodeCursor(cursor, (key) => {
+    const [timeMs, number] = cursorShape.parse(key)
+    return { time: cursorTime(timeMs), number: BigInt(number) }
+  })
 }
 
 /** Trades of a market, newest first. */
