@@ -1,4 +1,5 @@
 import { createLogger, DomainError } from '@bitka/kernel'
+import { ListFillsRequestSchema } from '@bitka/proto/bitka/order/v1/order_pb'
 import { create } from '@bufbuild/protobuf'
 import { redactMessage } from '../src/index.ts'
 import { EchoRequestSchema } from './echo.ts'
@@ -24,6 +25,11 @@ it('shows of a message what its fields may show', () => {
     blob: '3 bytes',
     many: [{ text: 'inside', secret: '[redacted]' }],
   })
+})
+
+it('shows that a time cannot be read, and does not fail over it', () => {
+  const request = create(ListFillsRequestSchema, { symbol: 'BTC-THB', from: { seconds: 9_000_000_000_000_000n } })
+  expect(redactMessage(ListFillsRequestSchema, request)).toEqual({ symbol: 'BTC-THB', from: '[unreadable]' })
 })
 
 describe('a server', () => {
