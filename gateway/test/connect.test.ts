@@ -116,8 +116,56 @@ describe.each(['Connect', 'Connect with JSON', 'gRPC-Web', 'gRPC'])('%s', (name)
     expect((await errorOf(messages.next())).code).toBe(Code.Unauthenticated)
   })
 
+  it('refuses times and numbers that the JSON reader would refuse', async () => {
+    const from = { seconds: 9_000_000_000_000_000n, nanos: 0 }
+    if (name !== 'Connect with JSON') {
+      const late = await errorOf(client(OrderService).listFills({ from }, bearer()))
+      expect(late.findDetails(ErrorInfoSchema)[0]?.metadata).toHaveProperty('from')
+      const metadata = { a: Number.NaN }
+      const noNumber = await errorOf(client(OrderService).createOrder({ metadata }, bearer()))
+      expect(noNumber.findDetails(ErrorInfoSchema)[0]?.metadata).toHaveProperty('metadata')
+    }
+  })
+
   it('takes no message above 64 KiB', async () => {
     const identifier = 'x'.repeat(70_000)
     expect((await errorOf(client(AuthService).login({ identifier }))).code).toBe(Code.ResourceExhausted)
+  })
+})
+
+describe('over plain HTTP', () => {
+  const post = (port: number, body: Buffer | string, headers: Record<string, string> = {}) =>
+    fetch(`http://127.0.0.1:${port}/bitka.order.v1.OrderService/CreateOrder`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/proto', authorization: `Bearer ${token()}`, ...headers },
+      body,
+    })
+
+  it('a message that is no protobuf is its sender’s fault, and counts', async () => {
+    const { port } = await world.gateway({ BITKA_LIMIT_ORDERS_BURST: '2', BITKA_LIMIT_ORDERS_PER_SECOND: '1' })
+    const headers = { authorization: `Bearer ${token({ userId: 'u1' })}` }
+    const noise = Buffer.from('ffffffffffff', 'hex')
+    const answer = await post(port, noise, headers)
+    expect(answer.status).toBe(400)
+    expect(await answer.json()).toEqual({ code: 'invalid_argument', message: 'The message cannot be decoded.' })
+    const statuses = [(await post(port, noise, headers)).status, (await post(port, noise, headers)).status]
+    expect(statuses).toEqual([400, 429])
+  })
+
+  it('who may not call is told so before the message is read', async () => {
+    const noise = Buffer.from('ffffffffffff', 'hex')
+    for (const type of ['application/proto', 'application/json', 'application/grpc-web+proto']) {
+      const answer = await post(gateway.port, noise, { authorization: 'Bearer bad', 'content-type': type })
+      const told = `${answer.headers.get('grpc-status') ?? ''}${await answer.text()}`
+      expect(told).toMatch(/unauthenticated|16/)
+    }
+  })
+
+  it('a deadline that is over is 504, another verb 405', async () => {
+    const answer = await post(gateway.port, '', { 'connect-timeout-ms': '0' })
+    expect([answer.status, ((await answer.json()) as { code: string }).code]).toEqual([504, 'deadline_exceeded'])
+    const url = `http://127.0.0.1:${gateway.port}/bitka.order.v1.OrderService/CreateOrder`
+    const other = await fetch(url)
+    expect([other.status, other.headers.get('allow')]).toEqual([405, 'OPTIONS, POST'])
   })
 })

@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { invalidField, type Logger } from '@bitka/kernel'
-import { docsAsset } from '../openapi/docs.ts'
+import { type Asset, docsAsset } from '../openapi/docs.ts'
 import { methodNotAllowed, Refusal, toAnswer } from '../rest/errors.ts'
-import { handleRest, notFound, type RestOptions } from '../rest/handler.ts'
+import { handleRest, type RestOptions } from '../rest/handler.ts'
 import { allowed } from '../rest/router.ts'
 import { STREAM_PATH } from '../stream/path.ts'
 import type { ConnectDialect } from './connect.ts'
@@ -70,10 +70,9 @@ export class App {
         return { route: 'openapi', answer: (exchange) => this.answerOpenApi(exchange) }
       case STREAM_PATH:
         return { route: 'stream', answer: () => Promise.reject(upgradeNeeded()) }
-      default:
-        if (path !== '/docs' && !path.startsWith('/docs/')) return undefined
-        return { route: 'docs', answer: (exchange) => this.answerDocs(exchange) }
     }
+    const read = docsAsset(path)
+    return read && { route: 'docs', answer: (exchange) => this.answerDocs(exchange, read) }
   }
 
   private async answerReady(exchange: Exchange): Promise<void> {
@@ -89,10 +88,9 @@ export class App {
     exchange.send(200, 'application/json; charset=utf-8', this.options.openApi)
   }
 
-  private async answerDocs(exchange: Exchange): Promise<void> {
+  private async answerDocs(exchange: Exchange, read: () => Promise<Asset>): Promise<void> {
     await this.options.rest.gatekeeper.admitStranger(exchange.req)
-    const asset = await docsAsset(exchange.path)
-    if (!asset) throw notFound()
+    const asset = await read()
     exchange.setHeaders({ 'Content-Security-Policy': DOCS_CSP, 'Cache-Control': 'public, max-age=3600' })
     exchange.send(200, asset.type, asset.body)
   }

@@ -5,7 +5,7 @@ import { type ErrorAnswer, errorEnvelope } from '../rest/errors.ts'
 import { commonHeaders, type HeaderOptions } from './headers.ts'
 
 /** Which request an answer belongs to, as far as it could be read. */
-export type Place = { instance: string; requestId: string; origin?: string }
+type Place = { instance: string; requestId: string; origin?: string }
 
 /** Writes a whole refusal where there is no response object: to a broken request, or to an upgrade. */
 export function refuseOnSocket(socket: Duplex, answer: ErrorAnswer, place: Place, options: HeaderOptions): void {

@@ -149,6 +149,7 @@ function streamServer(shared: Shared, feeds: Feeds): StreamServer {
       },
       verify: tokens.verify,
       sessions,
+      charge: (address) => gatekeeper.charge(address),
       marketDataNeedsUser: !config.BITKA_PUBLIC_MARKETDATA,
       subscriptionsMax: config.BITKA_WS_SUBSCRIPTIONS,
       messagesPerSecond: config.BITKA_WS_MESSAGES_PER_SECOND,

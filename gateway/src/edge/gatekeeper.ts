@@ -56,8 +56,13 @@ export class Gatekeeper {
   }
 
   /** A request that no method takes. @throws Refusal 429 */
-  async admitStranger(req: IncomingMessage): Promise<Consumed[]> {
-    return await this.options.limits.admitAnonymous(this.addressOf(req))
+  admitStranger(req: IncomingMessage): Promise<Consumed[]> {
+    return this.charge(this.addressOf(req))
+  }
+
+  /** Takes one from the budget of an address. @throws Refusal 429 */
+  async charge(address: string): Promise<Consumed[]> {
+    return await this.options.limits.admitAnonymous(address)
   }
 
   /** Where no token is needed, one that is sent must be good all the same. @throws DomainError unauthenticated */

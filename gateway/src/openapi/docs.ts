@@ -32,12 +32,18 @@ const files: Readonly<Record<string, string>> = {
   'favicon-32x32.png': 'image/png',
 }
 
-/** What is at a path below /docs; undefined for nothing. */
-export async function docsAsset(path: string): Promise<Asset | undefined> {
-  if (path === '/docs' || path === '/docs/') return { type: 'text/html; charset=utf-8', body: PAGE }
+const ours = new Map<string, Asset>([
+  ['/docs', { type: 'text/html; charset=utf-8', body: PAGE }],
+  ['/docs/', { type: 'text/html; charset=utf-8', body: PAGE }],
+  ['/docs/start.js', { type: 'text/javascript; charset=utf-8', body: START }],
+])
+
+/** How to read what is at a path of the page; undefined where nothing is. */
+export function docsAsset(path: string): (() => Promise<Asset>) | undefined {
+  const own = ours.get(path)
+  if (own) return async () => own
   const name = path.slice('/docs/'.length)
-  if (name === 'start.js') return { type: 'text/javascript; charset=utf-8', body: START }
-  const type = Object.hasOwn(files, name) ? files[name] : undefined
+  const type = path.startsWith('/docs/') && Object.hasOwn(files, name) ? files[name] : undefined
   if (type === undefined) return undefined
-  return { type, body: await readFile(join(repositoryFolder('node_modules/swagger-ui-dist'), name)) }
+  return async () => ({ type, body: await readFile(join(repositoryFolder('node_modules/swagger-ui-dist'), name)) })
 }

@@ -36,7 +36,7 @@ export async function handleRest(exchange: Exchange, options: RestOptions): Prom
   answerOptions(req, res, headers, match.allow)
 }
 
-export const notFound = (): Refusal =>
+const notFound = (): Refusal =>
   new Refusal({ status: 404, code: 'NOT_FOUND', message: 'There is nothing at this address.' }, 'not_found')
 
 async function answer(

@@ -22,6 +22,11 @@ export type ConnectionOptions = {
   messagesPerSecond: number
   outbox: Omit<OutboxOptions, 'onDropped'>
   onDropped: () => void
+  /**
+   * Takes what costs a service something, and may be asked for without end, from the budget of the peer's address: unknown
+   * markets and bad tokens. @throws Refusal 429
+   */
+  charge: (address: string) => Promise<unknown>
 }
 
 /** Who connected, from where. */
@@ -111,7 +116,10 @@ export class Connection {
     if (marketDataNeedsUser) this.currentSession()
     const key = topicKey(topic)
     if (!this.topics.has(key)) this.checkRoom()
-    await feeds.checkSymbol(topic.symbol)
+    if (!feeds.knows(topic.symbol)) {
+      await this.options.charge(this.peer.address)
+      await feeds.checkSymbol(topic.symbol)
+    }
     if (this.ended) return
     this.reply({ type: 'subscribed', id, ...placeOf(topic) })
     const listener = (event: Parameters<Outbox['publish']>[1]): void => this.outbox.publish(key, event)
@@ -157,7 +165,7 @@ export class Connection {
   }
 
   private async authenticate(token: string, id: MessageId | undefined): Promise<void> {
-    const user = await this.options.verify(token)
+    const user = await this.verify(token)
     if (this.ended) return
     const before = this.session
     before?.unwatch()
@@ -167,6 +175,15 @@ export class Connection {
     this.reply({ type: 'authenticated', id })
     // What stopped with the old token goes on with the new one.
     if (before && !before.live) for (const channel of this.channels.values()) channel.start()
+  }
+
+  private async verify(token: string): Promise<UserIdentity> {
+    try {
+      return await this.options.verify(token)
+    } catch (error) {
+      await this.options.charge(this.peer.address)
+      throw error
+    }
   }
 
   private onSessionEnd(): void {

@@ -15,9 +15,12 @@ export class Feeds {
     private readonly log: Logger,
   ) {}
 
-  /** @throws DomainError not_found for a symbol that is no market */
+  knows(symbol: string): boolean {
+    return this.symbols.has(symbol)
+  }
+
+  /** Asks market data about a symbol that is not known yet. @throws DomainError not_found for one that is no market */
   async checkSymbol(symbol: string): Promise<void> {
-    if (this.symbols.has(symbol)) return
     if (!SYMBOL.test(symbol)) throw new DomainError('not_found', 'There is no such market.')
     await this.marketData().getOrderBook({ symbol, depth: 1 }, { deadlineMs: SYMBOL_CHECK_MS })
     this.symbols.add(symbol)

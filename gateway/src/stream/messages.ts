@@ -65,13 +65,11 @@ function subscription(
 ): { topic: Topic } | { privateChannel: PrivateChannelName; sinceFillId?: string } {
   const name = text(input, 'channel')
   const privateChannel = privateChannels.find((channel) => channel === name)
-  if (privateChannel) {
-    const sinceFillId = input.has('since_fill_id') ? text(input, 'since_fill_id') : undefined
-    if (sinceFillId !== undefined && privateChannel !== 'fills') {
-      throw invalidField('since_fill_id', 'belongs to the channel fills')
-    }
-    return { privateChannel, sinceFillId }
+  const sinceFillId = input.has('since_fill_id') ? text(input, 'since_fill_id') : undefined
+  if (sinceFillId !== undefined && privateChannel !== 'fills') {
+    throw invalidField('since_fill_id', 'belongs to the channel fills')
   }
+  if (privateChannel) return { privateChannel, sinceFillId }
   const channel = publicChannels.find((known) => known === name)
   if (!channel) throw invalidField('channel', `must be one of ${[...publicChannels, ...privateChannels].join(', ')}`)
   const symbol = text(input, 'symbol')

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { Logger } from '@bitka/kernel'
+import { DomainError, type Logger } from '@bitka/kernel'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { refuseOnSocket } from '../edge/broken.ts'
 import { targetOf } from '../edge/exchange.ts'
@@ -43,6 +43,9 @@ export class StreamServer {
   private closing = false
 
   constructor(private readonly options: StreamServerOptions) {
+    this.server.on('wsClientError', (error, socket, req) => {
+      this.refuse(req, socket, new DomainError('invalid', `The handshake is not valid: ${error.message}.`))
+    })
     this.heartbeat = setInterval(() => this.beat(), options.pingMs)
     this.heartbeat.unref()
   }
@@ -83,6 +86,8 @@ export class StreamServer {
     const { gatekeeper, slots, headers } = this.options
     await gatekeeper.admitStranger(req)
     await gatekeeper.checkToken(req)
+    if (targetOf(req).query !== '')
+      throw new DomainError('invalid', 'This address takes no parameters: a token goes into an auth message.')
     if (this.closing) throw refusal(503, 'UNAVAILABLE', 'The gateway is going away.')
     if (!mayConnect(req, headers)) throw refusal(403, 'FORBIDDEN', 'Pages of this origin may not connect.')
     const release = slots.take(gatekeeper.addressOf(req))

@@ -1,7 +1,7 @@
 import { type Exchange, readConfig, startExchange } from '@bitka/embedded'
 import { type RunningGateway, startGateway } from '@bitka/gateway'
 import { silentLogger, systemClock } from '@bitka/kernel'
-import { tempDir } from '@bitka/testkit'
+import { tempDir, waitFor } from '@bitka/testkit'
 import { Person } from '../person.ts'
 import { dataOf } from '../rest.ts'
 import { type Json, type RawAnswer, type RawRequest, send } from './raw.ts'
@@ -97,9 +97,12 @@ export class World {
     return Object.fromEntries(await Promise.all(all))
   }
 
-  /** Remembers how things stand. */
+  /** Remembers how things stand, once the engine has read all that was asked of it. */
   async remember(): Promise<void> {
-    this.before = await this.standing()
+    await waitFor(async () => {
+      this.before = await this.standing()
+      return !JSON.stringify(this.before).includes('"status":"pending"')
+    })
   }
 
   /** Nothing has changed since `remember()` or the last such look. */
