@@ -3,6 +3,7 @@ import { addressSuite } from './bad-input/addresses.ts'
 import { bodySuite } from './bad-input/bodies.ts'
 import { contractSuite } from './bad-input/contract.ts'
 import { idempotencySuite } from './bad-input/idempotency.ts'
+import { logSuite } from './bad-input/logs.ts'
 import { querySuite } from './bad-input/queries.ts'
 import { socketSuite } from './bad-input/sockets.ts'
 import { tokenSuite } from './bad-input/tokens.ts'
@@ -34,3 +35,4 @@ describe('WebSockets', () => socketSuite(at))
 // Last: these change things.
 describe('idempotency keys', () => idempotencySuite(at))
 describe('the contract', () => contractSuite(at))
+describe('logs', () => logSuite(at))

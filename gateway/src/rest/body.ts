@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { invalidField } from '@bitka/kernel'
-import { bodyTooSlow, payloadTooLarge } from './errors.ts'
+import { bodyCutShort, bodyTooSlow, payloadTooLarge } from './errors.ts'
 
 export type BodyLimits = { bytes: number; timeoutMs: number }
 
@@ -30,7 +30,7 @@ function collect(req: IncomingMessage, { bytes, timeoutMs }: BodyLimits): Promis
       if (size > bytes) end(() => reject(payloadTooLarge(bytes)))
     }
     const onEnd = (): void => end(() => resolve(Buffer.concat(chunks)))
-    const onGone = (): void => end(() => reject(new Error('the client went away')))
+    const onGone = (): void => end(() => reject(bodyCutShort()))
     function end(settle: () => void): void {
       clearTimeout(timer)
       req.off('data', onData).off('end', onEnd).off('error', onGone).off('close', onGone)

@@ -123,3 +123,7 @@ export const bodyTooSlow = (): Refusal =>
     },
     'invalid',
   )
+
+/** The client left in the middle of its body. Nobody is there to read this, and nothing is wrong with us. */
+export const bodyCutShort = (): Refusal =>
+  new Refusal({ status: 400, code: 'INVALID_INPUT', message: 'The request body is incomplete.' }, 'invalid')

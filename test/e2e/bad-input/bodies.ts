@@ -24,7 +24,7 @@ const broken: readonly (string | Buffer)[] = [
 ]
 const noObjects: readonly string[] = ['[]', '"x"', '1', 'null', 'true']
 /** The limit is 64 KiB. */
-const tooLarge: readonly string[] = [`{}${' '.repeat(65_535)}`, `{}${' '.repeat(1_048_576)}`]
+const tooLarge = `{}${' '.repeat(65_535)}`
 
 const wrongTypes: readonly string[] = [
   'text/plain',
@@ -71,7 +71,7 @@ export function bodySuite(at: () => World): void {
       const field = isFree ? 'payload' : 'body'
       const notNull = isFree ? noObjects.filter((body) => body !== 'null') : noObjects
       await each(notNull, async (body) => expectRefusal(await post(body), { status: 400, fields: [field] }))
-      await each(tooLarge, async (body) => expectRefusal(await post(body), { status: 413 }))
+      expectRefusal(await post(tooLarge), { status: 413 })
       await each(wrongTypes, async (type) => {
         expectRefusal(await post(good(), { 'content-type': type }), { status: 400, fields: ['Content-Type'] })
       })

@@ -1,5 +1,6 @@
 import { expectCommon } from './expected.ts'
 import { type Json, type RawAnswer, send } from './raw.ts'
+import { differences } from './schema.ts'
 import type { Name, World } from './world.ts'
 
 /** Where the contract says "or null"; `data` is null where there is nothing to say. */
@@ -84,6 +85,19 @@ export function contractSuite(at: () => World): void {
       expect(answer.body.meta).toEqual({ request_id: answer.headers['x-request-id'] })
       expectCommon(answer)
       expect([path, oddities(answer.body.data, 'data')]).toEqual([path, []])
+    }
+  })
+
+  it('openapi.json describes what is answered', async () => {
+    const { body: document } = await at().send({ path: '/openapi.json' })
+    const templates = Object.keys(document.paths).sort((a, b) => a.split('{').length - b.split('{').length)
+    for (const [name, path] of await reads()) {
+      const [asked = ''] = path.split('?')
+      const template =
+        templates.find((one) => new RegExp(`^${one.replace(/\{[a-z_]+\}/g, '[^/]+')}$`).test(asked)) ?? ''
+      const { schema } = document.paths[template].get.responses['200'].content['application/json']
+      const { body } = await at().as(name, { path })
+      expect([path, differences(document, schema, body, 'body')]).toEqual([path, []])
     }
   })
 

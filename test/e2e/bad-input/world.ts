@@ -1,6 +1,6 @@
 import { type Exchange, readConfig, startExchange } from '@bitka/embedded'
 import { type RunningGateway, startGateway } from '@bitka/gateway'
-import { silentLogger, systemClock } from '@bitka/kernel'
+import { createLogger, type Logger, systemClock } from '@bitka/kernel'
 import { tempDir, waitFor } from '@bitka/testkit'
 import { Person } from '../person.ts'
 import { dataOf } from '../rest.ts'
@@ -9,24 +9,36 @@ import { type Json, type RawAnswer, type RawRequest, send } from './raw.ts'
 const email = 'operator@bitka.local'
 const password = 'the word of an operator'
 
+/** What the whole exchange logs, at the level that says most. */
+class Log {
+  readonly lines: string[] = []
+  readonly of = (name: string): Logger =>
+    createLogger(name, { level: 'debug', destination: { write: (line) => this.lines.push(line) } })
+}
+
 export type Name = 'alice' | 'bob' | 'operator'
 
 /** One exchange for all suites of bad input, with people who have money, an order in the book, and something to lose. */
 export class World {
   private before: object = {}
+  private readonly logStart: number
   /** Further gateways before the same services. */
   private readonly gateways: RunningGateway[] = []
 
   private constructor(
     private readonly exchange: Exchange,
+    private readonly log: Log,
     readonly people: Readonly<Record<Name, Person>>,
     /** Accounts of alice and bob in THB and BTC. */
     readonly accounts: Readonly<Record<'alice' | 'bob', { THB: string; BTC: string }>>,
     /** An open order of each. */
     readonly orders: Readonly<Record<'alice' | 'bob', string>>,
-  ) {}
+  ) {
+    this.logStart = log.lines.length
+  }
 
   static async open(): Promise<World> {
+    const log = new Log()
     const exchange = await startExchange(
       readConfig({
         BITKA_DATA_DIR: await tempDir(),
@@ -35,7 +47,7 @@ export class World {
         BITKA_OPERATOR_EMAIL: email,
         BITKA_OPERATOR_PASSWORD: password,
       }),
-      () => silentLogger,
+      log.of,
     )
     const { url } = exchange
     const operator = await Person.signIn(url, email, password)
@@ -55,7 +67,7 @@ export class World {
       alice: (await alice.order('buy', 'BTC-THB', '0.1', '1000')).order_id,
       bob: (await bob.order('sell', 'BTC-THB', '0.1', '9000')).order_id,
     }
-    return new World(exchange, { alice, bob, operator }, accounts, orders)
+    return new World(exchange, log, { alice, bob, operator }, accounts, orders)
   }
 
   get port(): number {
@@ -64,6 +76,11 @@ export class World {
 
   get url(): string {
     return this.exchange.url
+  }
+
+  /** Everything that was logged since the exchange was ready, a line each. */
+  get logged(): readonly string[] {
+    return this.log.lines.slice(this.logStart)
   }
 
   token(name: Name): string {
@@ -127,7 +144,7 @@ export class World {
         ...env,
       },
       {
-        log: silentLogger,
+        log: this.log.of('gateway'),
         clock: { now: () => new Date(Date.now() + aheadMs), nowMs: () => systemClock.nowMs() + aheadMs },
       },
     )
