@@ -195,6 +195,11 @@ describe('fills', () => {
     expect(await names(request)).toEqual(expected)
   })
 
+  it('refuse a cursor that somebody made up of a time that no row can have', async () => {
+    const cursor = Buffer.from(JSON.stringify(['0000-01-01T00:00:00Z', '1'])).toString('base64url')
+    expect(await refusal(fills({ cursor }))).toEqual(['invalid', { cursor: expect.any(String) }])
+  })
+
   it('are one’s own', async () => {
     expect((await fills({}, bob.as)).items.map(({ fillId, side }) => [fillId, side])).toEqual([
       ['BTC-THB-2-m', SELL],

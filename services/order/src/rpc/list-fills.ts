@@ -1,7 +1,7 @@
 import { isUuid } from '@bitka/kernel'
 import { type MethodImpl, userOf } from '@bitka/mesh'
 import type { OrderService } from '@bitka/proto/bitka/order/v1/order_pb'
-import { cutPage, decodeCursor, parsePage } from '@bitka/store'
+import { cursorTime, cutPage, decodeCursor, parsePage } from '@bitka/store'
 import { timestampDate } from '@bufbuild/protobuf/wkt'
 import { z } from 'zod'
 import type { OrderContext } from '../context.ts'
@@ -44,5 +44,5 @@ export const listFills =
 
 function placeOf(key: unknown): fills.FillPlace {
   const [executedAt, seq] = place.parse(key)
-  return { executedAt: new Date(executedAt), seq: BigInt(seq) }
+  return { executedAt: cursorTime(Date.parse(executedAt)), seq: BigInt(seq) }
 }
