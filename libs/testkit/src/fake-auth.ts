@@ -1,5 +1,5 @@
 import { DomainError, newId, silentLogger } from '@bitka/kernel'
-import { createServer, implement, type Role, type ServicePolicy, WorkloadIdentity } from '@bitka/mesh'
+import { createServer, implement, type Role, type ServicePolicy, serviceNames, WorkloadIdentity } from '@bitka/mesh'
 import { DirectoryService } from '@bitka/proto/bitka/auth/v1/auth_pb'
 import type { TestPlatform } from './platform.ts'
 import { testTokens } from './tokens.ts'
@@ -13,23 +13,11 @@ export type FakeAuth = {
   stop(): Promise<void>
 }
 
-const everybody = [
-  'auth',
-  'user',
-  'ledger',
-  'order',
-  'matching',
-  'market-data',
-  'notification',
-  'audit',
-  'gateway',
-] as const
-
 const policy: ServicePolicy<typeof DirectoryService> = {
-  resolveUsername: { kind: 'internal', callers: everybody },
-  getUsers: { kind: 'internal', callers: everybody },
-  listRevokedSessions: { kind: 'internal', callers: everybody },
-  getKeys: { kind: 'internal', callers: everybody },
+  resolveUsername: { kind: 'internal', callers: serviceNames },
+  getUsers: { kind: 'internal', callers: serviceNames },
+  listRevokedSessions: { kind: 'internal', callers: serviceNames },
+  getKeys: { kind: 'internal', callers: serviceNames },
 }
 
 /** An auth service for other services' suites: the real mesh, directory and token signatures; no passwords, no sessions. */
