@@ -16,4 +16,5 @@ export {
   pagination,
   parsePage,
 } from './pagination.ts'
+export { preparedRead } from './prepared.ts'
 export { type Queryable, savepoint, type Tx } from './tx.ts'

@@ -1,9 +1,9 @@
 import type { Page, Tx } from '@bitka/store'
+import { preparedRead } from '@bitka/store'
 import { and, asc, eq, notExists, type SQL, sql } from 'drizzle-orm'
 import { QueryBuilder } from 'drizzle-orm/pg-core'
 import { user } from '../domain/model.ts'
 import { insertAccounts } from './accounts.ts'
-import { preparedRead } from './sql.ts'
 import { accounts, assets, type Orm } from './tables.ts'
 
 /** A user's account as people see it. */

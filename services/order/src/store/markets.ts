@@ -1,8 +1,7 @@
 import { DomainError } from '@bitka/kernel'
-import { breaks, type Queryable, type Tx } from '@bitka/store'
+import { breaks, preparedRead, type Queryable, type Tx } from '@bitka/store'
 import { asc, eq, getTableColumns, sql } from 'drizzle-orm'
 import type { Market, Position } from '../domain/market.ts'
-import { prepared } from './prepared.ts'
 import { marketPositions, markets, type Orm } from './tables.ts'
 
 type MarketRow = {
@@ -89,7 +88,7 @@ export function all({ orm }: Orm): Promise<MarketView[]> {
     .orderBy(asc(markets.symbol))
 }
 
-const anyOf = prepared((orm) =>
+const anyOf = preparedRead((orm) =>
   orm
     .select(view)
     .from(markets)

@@ -1,8 +1,8 @@
 import type { CancelReason } from '@bitka/proto/bitka/common/v1/market_pb'
 import type { Tx } from '@bitka/store'
+import { preparedRead } from '@bitka/store'
 import { and, asc, desc, eq, getTableColumns, gt, inArray, isNotNull, lt, type SQL, sql } from 'drizzle-orm'
 import { liveStates, type Order, type OrderState } from '../domain/order.ts'
-import { prepared } from './prepared.ts'
 import { type OrderRow, orderColumns, toOrder } from './rows.ts'
 import { type Orm, orders } from './tables.ts'
 
@@ -11,7 +11,7 @@ const { waitMs: _, answer: __, ...fields } = getTableColumns(orders)
 // As the indexes say it; a parameter would hide it from the planner.
 const isShown = sql`${orders.state} <> 'dead'`
 
-const anyOf = prepared((orm) =>
+const anyOf = preparedRead((orm) =>
   orm
     .select(fields)
     .from(orders)
