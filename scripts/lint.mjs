@@ -42,7 +42,7 @@ const checks = [
   [
     'layout',
     bin('depcruise'),
-    ['--config', '.dependency-cruiser.cjs', 'libs', 'services', 'gateway', 'embedded', 'bench', 'test'],
+    ['--config', '.dependency-cruiser.cjs', 'libs', 'services', 'gateway', 'embedded', 'deploy', 'bench', 'test'],
   ],
   ['unused', bin('knip'), ['--no-progress']],
   ['contracts', bin('buf'), ['lint']],
