@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export type WaitOptions = {
-  /** Default 10 s. */
+  /** Default 30 s: only a failing test waits so long, and a busy machine is no failure. */
   timeoutMs?: number
   /** Default 20 ms. */
   intervalMs?: number
@@ -19,7 +19,7 @@ export async function waitFor<T>(
   condition: () => T | Promise<T>,
   options: WaitOptions = {},
 ): Promise<Exclude<T, Falsy>> {
-  const { timeoutMs = 10_000, intervalMs = 20, what = 'the condition' } = options
+  const { timeoutMs = 30_000, intervalMs = 20, what = 'the condition' } = options
   const deadline = performance.now() + timeoutMs
   for (;;) {
     let cause: unknown
