@@ -105,10 +105,10 @@ it('replaces certificates at half their life, and when told to', async () => {
   const ca = await start({ ttlSeconds: 2 })
   await withIdentity(ca, async (identity) => {
     const first = identity.current().certificatePem
-    await waitFor(() => identity.current().certificatePem !== first, { timeoutMs: 3_000 })
+    await waitFor(() => identity.current().certificatePem !== first, { timeoutMs: 10_000 })
     const second = identity.current().certificatePem
     await ca.rotateNow()
-    await waitFor(() => identity.current().certificatePem !== second, { timeoutMs: 3_000 })
+    await waitFor(() => identity.current().certificatePem !== second, { timeoutMs: 10_000 })
   })
 })
 

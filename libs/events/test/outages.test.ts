@@ -106,7 +106,7 @@ describe('a database that goes away in the middle of a commit', () => {
       // All together, 1 and 2, 1, 2, 2 again: the sixth is where 2 is parked.
       fault: (n, commit) => (n === 6 ? Promise.reject(lost()) : commit()),
     })
-    await waitFor(async () => (await effects()).length >= 2, { timeoutMs: 5_000 })
+    await waitFor(async () => (await effects()).length >= 2)
     expect(await effects()).toEqual(['1', '3'])
     expect(await listDeadLetters(db)).toMatchObject([{ attempts: 2 }])
     expect(commits).toBeGreaterThan(6)
