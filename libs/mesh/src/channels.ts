@@ -1,5 +1,5 @@
 import type { Logger } from '@bitka/kernel'
-import { Client } from '@grpc/grpc-js'
+import { type ChannelOptions, Client } from '@grpc/grpc-js'
 import type { WorkloadIdentity } from './identity.ts'
 import type { ServiceName } from './names.ts'
 import { MESSAGE_BYTES_MAX } from './server.ts'
@@ -36,8 +36,25 @@ export function shareChannel(
   }
 }
 
-const openChannel = (identity: WorkloadIdentity, target: string, expect: ServiceName, log: Logger): Client =>
-  new Client(target, new MeshChannelCredentials(identity, expect, log), {
+/** Several addresses are used in turn, and one that is gone is passed over until it is back. */
+const ROUND_ROBIN = JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] })
+
+/**
+ * A peer's place as grpc-js takes it: `host:port`, `dns:///name:port` (every address of the name is used), or several
+ * replicas as `127.0.0.1:7040|127.0.0.1:7041`.
+ */
+export function grpcTarget(target: string): { target: string; options: ChannelOptions } {
+  const addresses = target.split('|')
+  if (addresses.length > 1) {
+    return { target: `ipv4:${addresses.join(',')}`, options: { 'grpc.service_config': ROUND_ROBIN } }
+  }
+  return { target, options: target.startsWith('dns:') ? { 'grpc.service_config': ROUND_ROBIN } : {} }
+}
+
+const openChannel = (identity: WorkloadIdentity, peer: string, expect: ServiceName, log: Logger): Client => {
+  const { target, options } = grpcTarget(peer)
+  return new Client(target, new MeshChannelCredentials(identity, expect, log), {
+    ...options,
     'grpc.max_receive_message_length': MESSAGE_BYTES_MAX,
     'grpc.max_send_message_length': MESSAGE_BYTES_MAX,
     // Services of one installation start together; the defaults (1 s to 2 min) are for the open internet.
@@ -46,3 +63,4 @@ const openChannel = (identity: WorkloadIdentity, target: string, expect: Service
     'grpc.enable_http_proxy': 0,
     'grpc.service_config_disable_resolution': 1,
   })
+}

@@ -18,7 +18,7 @@ const DEADLINE_MARGIN_MS = 50
 
 export type ClientOptions<S extends DescService> = {
   identity: WorkloadIdentity
-  /** `localhost:PORT`, or `dns:///name:PORT`. */
+  /** `localhost:PORT`, `dns:///name:PORT`, or replicas as `127.0.0.1:PORT|127.0.0.1:PORT`. */
   target: string
   /** Who must answer there. */
   expect: ServiceName

@@ -55,7 +55,7 @@ export const baseShape = {
   BITKA_METRICS_PORT: port.optional(),
   /** The address of the metrics port. */
   BITKA_METRICS_HOST: z.string().default('127.0.0.1'),
-  /** Where the other services are: "auth=localhost:7010,user=localhost:7020". */
+  /** Where the other services are: "auth=localhost:7010,user=dns:///user:7020,order=127.0.0.1:7040|127.0.0.1:7041". */
   BITKA_PEERS: peers,
 } as const
 
