@@ -35,6 +35,8 @@ export type Root = { certificate: X509Certificate; key?: webcrypto.CryptoKey; re
 export type LeafOptions = {
   /** The names in the certificate: one SPIFFE ID, except in tests. */
   uris: readonly string[]
+  /** Host names, for programs whose clients check those and not the SPIFFE ID. */
+  dnsNames?: readonly string[]
   notBeforeMs?: number
   notAfterMs: number
 }
@@ -90,7 +92,12 @@ export class Authority {
   }
 
   /** A new key and a leaf for it. */
-  async issue({ uris, notBeforeMs = this.clock.nowMs() - BACKDATE_MS, notAfterMs }: LeafOptions): Promise<Issued> {
+  async issue({
+    uris,
+    dnsNames = [],
+    notBeforeMs = this.clock.nowMs() - BACKDATE_MS,
+    notAfterMs,
+  }: LeafOptions): Promise<Issued> {
     const root = this.list.find(({ key }) => key)
     if (!root?.key) throw new Error('the CA has no root that can sign')
     const pair = await createKey()
@@ -101,9 +108,11 @@ export class Authority {
       await AuthorityKeyIdentifierExtension.create(root.certificate.publicKey),
       await SubjectKeyIdentifierExtension.create(pair.publicKey),
     ]
-    if (uris.length > 0) {
-      extensions.push(new SubjectAlternativeNameExtension(uris.map((value) => ({ type: 'url' as const, value }))))
-    }
+    const names = [
+      ...uris.map((value) => ({ type: 'url' as const, value })),
+      ...dnsNames.map((value) => ({ type: 'dns' as const, value })),
+    ]
+    if (names.length > 0) extensions.push(new SubjectAlternativeNameExtension(names))
     const certificate = await X509CertificateGenerator.create({
       serialNumber: serialNumber(),
       subject: 'O=BitKa development',

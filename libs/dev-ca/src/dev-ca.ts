@@ -6,6 +6,7 @@ import { type Clock, type Logger, systemClock } from '@bitka/kernel'
 import { type ServiceName, spiffeId } from '@bitka/mesh'
 import type { LeafOptions } from './authority.ts'
 import { issueSvid, type Svid } from './svid.ts'
+import { writeSvidFiles } from './svid-files.ts'
 import { openAuthority, saveAuthority } from './vault.ts'
 import { WorkloadSocket } from './workload-api.ts'
 
@@ -18,18 +19,30 @@ export type DevCaOptions = {
   /** Where the root is kept (0600), and the sockets when the path is short enough. */
   dir: string
   trustDomain?: string
-  /** Who gets an identity; with `uid`, the socket belongs to that account. */
-  services: readonly { name: ServiceName; uid?: number }[]
+  /** Who gets an identity. */
+  services: readonly Workload[]
   /** How long a certificate is good; it is replaced at half of that. */
   ttlSeconds?: number
   log: Logger
   clock?: Clock
 }
 
+/** Who gets an identity, and how it is handed over. */
+export type Workload = {
+  /** The last part of its SPIFFE ID. */
+  name: ServiceName | (string & {})
+  /** The account that its socket and files belong to; none: ours. */
+  uid?: number
+  /** Host names in its certificate, beside the SPIFFE ID. */
+  dnsNames?: readonly string[]
+  /** For programs that read files and not the Workload API: a folder for svid.pem, key.pem, keystore.pem and bundle.pem. */
+  filesDir?: string
+}
+
 export type DevCa = {
   readonly trustDomain: string
   /** The socket of one service: whoever can open it is that service. */
-  socketPath(name: ServiceName): string
+  socketPath(name: Workload['name']): string
   /** New certificates for everybody, now. */
   rotateNow(): Promise<void>
   /** A new root: first trusted by everybody beside the old one, then signing. Resolves when all have certificates of it. */
@@ -45,15 +58,22 @@ export async function startDevCa(options: DevCaOptions): Promise<DevCa> {
   const ttlMs = ttlSeconds * 1000
   const authority = await openAuthority(dir, trustDomain, clock)
   const socketDir = await prepareSocketDir(dir, services)
-  const sockets = new Map(services.map(({ name }) => [name, new WorkloadSocket(join(socketDir.path, `${name}.sock`))]))
+  const sockets = new Map(
+    services.map(({ name }): [string, WorkloadSocket] => [
+      name,
+      new WorkloadSocket(join(socketDir.path, `${name}.sock`)),
+    ]),
+  )
 
   async function renew(): Promise<void> {
     authority.dropRetired(ttlMs)
-    for (const [name, socket] of sockets) {
+    for (const { name, uid, dnsNames, filesDir } of services) {
       const id = spiffeId(trustDomain, name)
-      const { certificateDer, keyDer } = await authority.issue({ uris: [id], notAfterMs: clock.nowMs() + ttlMs })
+      const leaf = await authority.issue({ uris: [id], dnsNames, notAfterMs: clock.nowMs() + ttlMs })
+      const { certificateDer, keyDer } = leaf
       const bundle = authority.bundleDer()
-      socket.send({
+      if (filesDir !== undefined) await writeSvidFiles(filesDir, leaf, authority.bundlePem(), uid)
+      sockets.get(name)?.send({
         svid: { svids: [{ spiffeId: id, x509Svid: certificateDer, x509SvidKey: keyDer, bundle }] },
         bundles: { bundles: { [`spiffe://${trustDomain}`]: bundle } },
       })

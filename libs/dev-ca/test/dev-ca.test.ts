@@ -1,5 +1,5 @@
-import { X509Certificate } from 'node:crypto'
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { mkdtemp, readdir, readFile, readlink, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ManualClock, silentLogger } from '@bitka/kernel'
@@ -8,7 +8,7 @@ import { SpiffeWorkloadAPI, type X509BundlesResponse } from '@bitka/proto/spiffe
 import { waitFor } from '@bitka/testkit'
 import { Client, credentials, Metadata } from '@grpc/grpc-js'
 import { Authority } from '../src/authority.ts'
-import { type DevCa, type DevCaOptions, startDevCa } from '../src/index.ts'
+import { type DevCa, type DevCaOptions, startDevCa, svidFiles } from '../src/index.ts'
 
 let dir: string
 const running: DevCa[] = []
@@ -134,5 +134,36 @@ it('answers only calls that carry the header of the Workload API', async () => {
   metadata.set('workload.spiffe.io', 'true')
   expect(await fetchBundles(ca, metadata)).toMatchObject({
     bundles: { 'spiffe://bitka.local': expect.any(Uint8Array) },
+  })
+})
+
+describe('files', () => {
+  const workload = (filesDir: string) => [{ name: 'kafka', dnsNames: ['localhost'], filesDir }]
+
+  it('hold the certificate, the key, both together, and the roots', async () => {
+    const filesDir = join(dir, 'files', 'kafka')
+    await start({ services: workload(filesDir) })
+    const { certFile, keyFile, keystoreFile, caFile } = svidFiles(filesDir)
+    const leaf = new X509Certificate(await readFile(certFile))
+    expect(leaf.subjectAltName).toBe('URI:spiffe://bitka.local/ns/bitka/sa/kafka, DNS:localhost')
+    expect(leaf.checkPrivateKey(createPrivateKey(await readFile(keyFile)))).toBe(true)
+    expect(leaf.verify(new X509Certificate(await readFile(caFile)).publicKey)).toBe(true)
+    expect(await readFile(keystoreFile, 'utf8')).toBe(
+      (await readFile(keyFile, 'utf8')) + (await readFile(certFile, 'utf8')),
+    )
+    expect(await mode(keyFile)).toBe('600')
+    expect(await mode(filesDir)).toBe('700')
+  })
+
+  it('are replaced all at once, and older ones go', async () => {
+    const filesDir = join(dir, 'files', 'kafka')
+    const ca = await start({ services: workload(filesDir) })
+    const before = await readFile(join(filesDir, 'svid.pem'), 'utf8')
+    const target = await readlink(join(filesDir, '..data'))
+    await ca.rotateCa(0)
+    expect(await readFile(join(filesDir, 'svid.pem'), 'utf8')).not.toBe(before)
+    expect((await readFile(join(filesDir, 'bundle.pem'), 'utf8')).match(/BEGIN/g)).toHaveLength(2)
+    expect(await readlink(join(filesDir, '..data'))).not.toBe(target)
+    expect((await readdir(filesDir)).filter((name) => name.startsWith('..svid-'))).toHaveLength(1)
   })
 })

@@ -1,1 +1,2 @@
 export { type EmbeddedPostgres, type StartOptions, startPostgres } from './start.ts'
+export { type TlsFiles, tlsParameters } from './tls.ts'

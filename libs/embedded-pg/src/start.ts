@@ -12,6 +12,7 @@ import { disarmLockFile, isPostmaster, readLockFile } from './lock-file.ts'
 import { isRunning, signal, until } from './process.ts'
 import { defaultSettings, type Settings, toArguments } from './settings.ts'
 import { DEFAULT_SHELTER, reachableBinaries, reachableDataDir } from './shelter.ts'
+import { type TlsFiles, tlsParameters, tlsSettings } from './tls.ts'
 
 export type StartOptions = {
   /** Absolute path of the data directory, made at the first start. Password, port and log are kept in files beside it. */
@@ -21,6 +22,8 @@ export type StartOptions = {
   log: Logger
   /** Run-time settings that differ from our defaults. */
   settings?: Settings
+  /** TLS 1.3 for every connection, and no other connections. Without it: plaintext on loopback. */
+  tls?: TlsFiles
   /** Where root's PostgreSQL lives when its account cannot enter the folders above dataDir; default /var/lib/bitka. */
   shelterDir?: string
 }
@@ -33,13 +36,15 @@ export type EmbeddedPostgres = {
   readonly pid: number
   /** True when it ran already: a crash of our process had left it. */
   readonly adopted: boolean
+  /** Reads certificates and settings again; connections that are open stay. */
+  reload(): void
   /** Stops the server: open transactions are rolled back, everything committed is on disk. */
   stop(): Promise<void>
   /** Kills the postmaster as a crash would. For fault tests. */
   kill(): Promise<void>
 }
 
-type Server = { dataDir: string; password: string; log: Logger }
+type Server = { dataDir: string; password: string; log: Logger; tls: TlsFiles | undefined }
 type Launch = Server & { port: number; binaries: Binaries; account: Account | undefined; settings: Settings }
 
 /** A server that recovers after a crash answers late, and is not to be given up. */
@@ -61,7 +66,7 @@ export async function startPostgres(options: StartOptions): Promise<EmbeddedPost
   await prepareParent(reachable, account)
   // A resolved path, since the server reports itself by it.
   const dataDir = reachable.replace(dirname(reachable), await realpath(dirname(reachable)))
-  const server: Server = { dataDir, password: await ensurePassword(dataDir), log }
+  const server: Server = { dataDir, password: await ensurePassword(dataDir), log, tls: options.tls }
   const running = await adopt(server)
   if (running) {
     if (options.port && options.port !== running.port) {
@@ -75,7 +80,8 @@ export async function startPostgres(options: StartOptions): Promise<EmbeddedPost
   const binaries = await reachableBinaries(findBinaries(), account, shelter)
   const state = await ensureDataDirectory(dataDir, server.password, binaries, account)
   const port = await choosePort(dataDir, options.port ?? 0)
-  const settings = { ...defaultSettings, ...options.settings }
+  const tls = options.tls ? await tlsSettings(dataDir, options.tls, account) : {}
+  const settings = { ...defaultSettings, ...tls, ...options.settings }
   const child = await launch({ ...server, port, binaries, account, settings })
   await writeFile(`${dataDir}.port`, `${port}\n`)
   log.info({ port, pid: child.pid, state }, 'PostgreSQL started')
@@ -99,8 +105,10 @@ async function adopt(server: Server): Promise<{ port: number; pid: number } | un
   }
 }
 
-const adminUrl = ({ password }: Server, port: number): string =>
-  `postgres://${ADMIN}:${password}@127.0.0.1:${port}/postgres`
+const adminUrl = ({ password, tls }: Server, port: number): string =>
+  tls
+    ? `postgres://${ADMIN}:${password}@localhost:${port}/postgres?${tlsParameters(tls)}`
+    : `postgres://${ADMIN}:${password}@127.0.0.1:${port}/postgres`
 
 /** True when our server answers a query on that port: another one there has other data or another password. */
 async function answers(server: Server, port: number): Promise<boolean> {
@@ -217,6 +225,9 @@ function handle(server: Server, port: number, pid: number, child?: Child): Embed
     port,
     pid,
     adopted: child === undefined,
+    reload: () => {
+      signal(pid, 'SIGHUP')
+    },
     async stop() {
       // SIGINT is PostgreSQL's "fast" shutdown.
       if (await end('SIGINT', STOP_TIMEOUT_MS)) return

@@ -5,6 +5,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
+import { startDevCa, svidFiles } from '@bitka/dev-ca'
 import { silentLogger as log } from '@bitka/kernel'
 import { tempDir, waitFor } from '@bitka/testkit'
 import { jest } from '@jest/globals'
@@ -118,6 +119,57 @@ describe('ports', () => {
     expect(second.port).not.toBe(first.port)
     await expect(start(dataDir, { port: first.port })).rejects.toThrow('already runs on port')
     other.close()
+  })
+})
+
+describe('with TLS', () => {
+  const servedBy = async (server: EmbeddedPostgres, caFile: string) => {
+    const client = new pg.Client({
+      connectionString: server.adminUrl.replace(/sslrootcert=[^&]+/, `sslrootcert=${caFile}`),
+    })
+    client.on('error', () => undefined)
+    try {
+      await client.connect()
+      const { rows } = await client.query<{ version: string }>(
+        'select version from pg_stat_ssl where pid = pg_backend_pid()',
+      )
+      return rows[0]?.version
+    } catch (error) {
+      return String(error)
+    } finally {
+      await client.end().catch(() => undefined)
+    }
+  }
+  const authority = async () => {
+    const dir = await tempDir()
+    if (isRoot) await chmod(dir, 0o711)
+    const filesDir = join(dir, 'files')
+    const services = [{ name: 'postgres', dnsNames: ['localhost'], filesDir, uid: isRoot ? NOBODY : undefined }]
+    const ca = await startDevCa({ dir, services, log })
+    if (isRoot) await chmod(dir, 0o711)
+    return { ca, tls: svidFiles(filesDir) }
+  }
+
+  it('takes TLS 1.3 and nothing else, from those who know its roots, and follows a new certificate', async () => {
+    const { ca, tls } = await authority()
+    const stranger = await authority()
+    try {
+      const server = await start(await newDataDir(), { tls })
+      expect(await servedBy(server, tls.caFile)).toBe('TLSv1.3')
+      expect(await servedBy(server, stranger.tls.caFile)).toMatch(/unable to verify|self.signed/)
+      const plain = { adminUrl: server.adminUrl.replace(/\?.*/, '') }
+      await expect(query(plain, 'select 1')).rejects.toThrow('no encryption')
+      await ca.rotateCa(0)
+      server.reload()
+      await waitFor(async () => (await servedBy(server, tls.caFile)) === 'TLSv1.3')
+      // A second change of roots: the first is forgotten only by those who read the files again.
+      await ca.rotateCa(0)
+      server.reload()
+      await waitFor(async () => (await servedBy(server, tls.caFile)) === 'TLSv1.3')
+    } finally {
+      await ca.stop()
+      await stranger.ca.stop()
+    }
   })
 })
 

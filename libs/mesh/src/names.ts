@@ -12,8 +12,8 @@ export const serviceNames = [
 ] as const
 export type ServiceName = (typeof serviceNames)[number]
 
-/** The SPIFFE ID of a service. */
-export const spiffeId = (trustDomain: string, name: ServiceName): string =>
+/** The SPIFFE ID of a service, or of a workload beside them such as envoy or kafka. */
+export const spiffeId = (trustDomain: string, name: ServiceName | (string & {})): string =>
   `spiffe://${trustDomain}/ns/bitka/sa/${name}`
 
 const SPIFFE_ID = /^spiffe:\/\/([a-z0-9._-]{1,255})((?:\/[A-Za-z0-9._-]+)+)$/
