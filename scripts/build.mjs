@@ -12,6 +12,9 @@ const entries = {
   embedded: 'embedded/src/main.ts',
   demo: 'embedded/src/demo/main.ts',
   cli: 'embedded/src/cli/main.ts',
+  identity: 'deploy/identity/main.ts',
+  stack: 'deploy/native/main.ts',
+  'kafka-admin': 'deploy/kafka/main.ts',
 }
 const present = Object.fromEntries(Object.entries(entries).filter(([, file]) => existsSync(join(root, file))))
 const startedMs = performance.now()

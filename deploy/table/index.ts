@@ -51,15 +51,21 @@ export const serviceTable: readonly ServiceRow[] = [
   row('audit', 8, common),
 ]
 
-/** Workloads that are not ours and have an identity in the mesh. */
-export const infrastructure = [
-  { name: 'envoy', uid: 47_900 },
-  { name: 'kafka', uid: 47_910 },
-  /** Makes topics and ACLs; a super user of the broker. */
-  { name: 'kafka-admin', uid: 47_911 },
-  { name: 'postgres', uid: 65_534 },
-] as const
-export type InfrastructureName = (typeof infrastructure)[number]['name']
+export type InfrastructureRow = {
+  name: 'envoy' | 'kafka' | 'kafka-admin' | 'postgres'
+  uid: number
+  /** Host names in its certificate, for clients that check those. */
+  dnsNames: readonly string[]
+}
+
+/** Workloads that are not services of ours and have an identity in the mesh. */
+export const infrastructure: readonly InfrastructureRow[] = [
+  { name: 'envoy', uid: 47_900, dnsNames: [] },
+  { name: 'kafka', uid: 47_910, dnsNames: ['localhost'] },
+  // Makes topics and ACLs: a super user of the broker.
+  { name: 'kafka-admin', uid: 47_911, dnsNames: [] },
+  { name: 'postgres', uid: 65_534, dnsNames: ['localhost'] },
+]
 
 /** The namespace in SPIFFE IDs and in Kubernetes. */
 export const namespace = 'bitka'
