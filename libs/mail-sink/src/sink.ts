@@ -1,6 +1,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import { join } from 'node:path'
 import { type Logger, newId } from '@bitka/kernel'
 import { createMimeMessage } from 'mimetext'
@@ -13,6 +14,8 @@ export type MailSinkOptions = {
   log: Logger
   /** 0 takes a free port. */
   port?: number
+  /** PEM, good for localhost: answers over TLS 1.3 only, at https://localhost. Without it: plain HTTP on loopback. */
+  tls?: { cert: string; key: string }
 }
 
 /** A mail as the sink received it. */
@@ -40,12 +43,15 @@ const MESSAGES = /^\/v3\/([^/]+)\/messages$/
 export async function startMailSink(options: MailSinkOptions): Promise<MailSink> {
   const received: RecordedMail[] = []
   let failures: { status: number; times: number } | undefined
-  const server = createServer((request, response) => {
+  const listener: RequestListener = (request, response) => {
     answer(request, response).catch((error: unknown) => {
       options.log.error({ err: error }, 'the mail sink failed')
       if (!response.headersSent) send(response, 500, { message: 'Internal error' })
     })
-  })
+  }
+  const server = options.tls
+    ? createTlsServer({ ...options.tls, minVersion: 'TLSv1.3' }, listener)
+    : createServer(listener)
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const domain = MESSAGES.exec(request.url ?? '')?.[1]
@@ -73,7 +79,7 @@ export async function startMailSink(options: MailSinkOptions): Promise<MailSink>
   const address = server.address()
   if (typeof address !== 'object' || !address) throw new Error('the mail sink has no port')
   return {
-    url: `http://127.0.0.1:${address.port}`,
+    url: options.tls ? `https://localhost:${address.port}` : `http://127.0.0.1:${address.port}`,
     mails: () => received,
     failNext: (status, times = 1) => {
       failures = { status, times }
