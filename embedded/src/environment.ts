@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { ServiceName } from '@bitka/mesh'
 import { repositoryFolder, type ServiceEnv } from '@bitka/service'
 import type { EmbeddedConfig } from './config.ts'
-import type { BackendName, Platform } from './platform.ts'
+import type { BackendName, Surroundings } from './platform.ts'
 import type { Secrets } from './secrets.ts'
 
 export type Ports = Record<BackendName, number>
@@ -17,7 +17,7 @@ const MAIL_DOMAIN = 'mail.bitka.local'
 /** The environment of each service: the same variables as in every other way of running. */
 export function environments(
   config: EmbeddedConfig,
-  platform: Platform,
+  platform: Surroundings,
   secrets: Secrets,
   ports: Ports,
   operatorPassword: string | undefined,

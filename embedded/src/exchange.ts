@@ -13,6 +13,7 @@ import type { ServiceName } from '@bitka/mesh'
 import { startNotification } from '@bitka/notification'
 import { startOrder } from '@bitka/order'
 import { repositoryFolder, type ServiceEnv } from '@bitka/service'
+import { type SupervisedProcess, Supervisor } from '@bitka/supervisor'
 import { startUser } from '@bitka/user'
 import type { EmbeddedConfig } from './config.ts'
 import { environments, type Ports } from './environment.ts'
@@ -20,7 +21,6 @@ import { lockDataDir } from './lock.ts'
 import { databaseRoles, type Platform, services, startPlatform } from './platform.ts'
 import { assertFree, freePorts } from './ports.ts'
 import { loadSecrets } from './secrets.ts'
-import { type SupervisedProcess, Supervisor } from './supervisor.ts'
 
 export type Exchange = {
   /** Where the public API is. */
@@ -79,7 +79,12 @@ export async function startExchange(config: EmbeddedConfig, logFor: (name: strin
     if (config.BITKA_PROCESSES === 'each') {
       const supervisor = new Supervisor(dataDir, log)
       for (const name of [...services, 'gateway'] as const) {
-        supervisor.run({ name, file: join(repositoryFolder('dist'), `${name}.mjs`), env: withOwn[name] })
+        supervisor.run({
+          name,
+          command: process.execPath,
+          args: ['--tls-min-v1.3', '--enable-source-maps', join(repositoryFolder('dist'), `${name}.mjs`)],
+          env: { BITKA_CRASH_POINT_FILE: process.env.BITKA_CRASH_POINT_FILE, ...withOwn[name] },
+        })
         stops.push(async () => {
           await supervisor.stop(name)
         })

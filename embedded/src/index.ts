@@ -1,4 +1,5 @@
 export { type EmbeddedConfig, readConfig } from './config.ts'
+export { environments, type Ports } from './environment.ts'
 export { type Exchange, startExchange } from './exchange.ts'
-export type { Platform } from './platform.ts'
-export type { SupervisedProcess } from './supervisor.ts'
+export { type BackendName, databaseRoles, type Platform, schemas, services } from './platform.ts'
+export { loadSecrets, type Secrets } from './secrets.ts'

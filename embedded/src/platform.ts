@@ -16,7 +16,7 @@ export const services = ['auth', 'user', 'ledger', 'matching', 'order', 'market-
 export type BackendName = (typeof services)[number]
 
 /** Schemas of the database: the services', and the event log's, which is a schema of its own. */
-const schemas = [...services, 'event_log'] as const
+export const schemas = [...services, 'event_log'] as const
 export const databaseRoles: readonly string[] = schemas.flatMap((name) => [ownerRole(name), appRole(name)])
 
 const DATABASE = 'bitka'
@@ -25,12 +25,18 @@ const PRUNE_INTERVAL_MS = 3_600_000
 const KEEP_MS = 7 * 86_400_000
 
 /** What stands behind the ports in embedded mode: PostgreSQL, the log in it, the development CA and the mail sink. */
-export type Platform = {
+export type Platform = Surroundings & {
   ca: DevCa
   mail: MailSink
+  stop(): Promise<void>
+}
+
+/** What a service is told of that. */
+export type Surroundings = {
+  ca: Pick<DevCa, 'socketPath' | 'trustDomain'>
+  mail: Pick<MailSink, 'url'>
   appUrl(service: BackendName): string
   ownerUrl(service: BackendName): string
-  stop(): Promise<void>
 }
 
 export async function startPlatform(config: EmbeddedConfig, secrets: Secrets, log: Logger): Promise<Platform> {

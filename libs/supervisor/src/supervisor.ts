@@ -1,24 +1,35 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { appendFileSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { appendFileSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Logger } from '@bitka/kernel'
-import type { ServiceEnv } from '@bitka/service'
 
 /** Pauses before a restart double up to the maximum; a process that ran for a while begins again at the minimum. */
 const RESTART_MS_MIN = 100
 const RESTART_MS_MAX = 5_000
 const STEADY_MS = 10_000
-/** A service that has not ended by itself after this is killed. */
+/** A program that has not ended by itself after this is killed. */
 const STOP_TIMEOUT_MS = 20_000
 
 export type SupervisedProcess = {
   readonly name: string
-  /** Undefined between a death and the restart. */
+  /** Undefined between a death and the restart, and when it was stopped. */
   readonly pid: number | undefined
   readonly restarts: number
 }
 
-type Program = { name: string; file: string; env: ServiceEnv }
+export type Program = {
+  name: string
+  /** Absolute path, or a name on the PATH. */
+  command: string
+  args: readonly string[]
+  /** All that it gets, beside the PATH. */
+  env: Readonly<Record<string, string | undefined>>
+  /** The account that it runs under; ours unless given. Needs root. */
+  uid?: number
+  cwd?: string
+  /** false for programs that are not Node's: no channel tells them that we are gone, the next start ends them. */
+  channel?: boolean
+}
 
 /** Runs programs and restarts what dies. Their output goes into log files, one a program. */
 export class Supervisor {
@@ -32,12 +43,19 @@ export class Supervisor {
     this.endLeftovers()
   }
 
+  /** Starts a program and keeps it running; one that was stopped is started again with what is given now. */
   run(program: Program): void {
+    if (this.children.get(program.name)?.isRunning) throw new Error(`${program.name} runs already`)
     this.children.set(program.name, new Child(program, this.folder, this.log))
   }
 
   processes(): SupervisedProcess[] {
     return [...this.children.values()].map(({ name, pid, restarts }) => ({ name, pid, restarts }))
+  }
+
+  /** Where a program's output goes. */
+  logFile(name: string): string {
+    return logFileOf(this.folder, name)
   }
 
   /** Ends one program for good: SIGTERM, then SIGKILL. Answers its exit code, or null when it had to be killed. */
@@ -50,14 +68,22 @@ export class Supervisor {
     const file = join(this.folder, 'processes')
     if (!existsSync(file)) return
     for (const line of readFileSync(file, 'utf8').split('\n').filter(Boolean)) {
-      const [pidText, program = ''] = line.split(' ')
+      const [pidText = '', mark = ''] = line.split(' ', 2)
       const pid = Number(pidText)
       const cmdline = `/proc/${pid}/cmdline`
-      if (existsSync(cmdline) && readFileSync(cmdline, 'utf8').includes(program)) process.kill(pid, 'SIGKILL')
+      if (existsSync(cmdline) && readFileSync(cmdline, 'utf8').includes(mark)) {
+        try {
+          process.kill(pid, 'SIGKILL')
+        } catch (error) {
+          if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+        }
+      }
     }
     rmSync(file)
   }
 }
+
+const logFileOf = (folder: string, name: string): string => join(folder, 'log', `${name}.log`)
 
 class Child {
   restarts = 0
@@ -83,12 +109,18 @@ class Child {
     return this.process?.pid
   }
 
+  get isRunning(): boolean {
+    return !this.stopping || this.process !== undefined
+  }
+
   async stop(): Promise<number | null> {
     this.stopping = true
     clearTimeout(this.timer)
     const child = this.process
     if (!child) return 0
     child.kill('SIGTERM')
+    // A stopped (SIGSTOP) process hears SIGTERM only when it goes on.
+    child.kill('SIGCONT')
     const killer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS)
     const code = await this.ended
     clearTimeout(killer)
@@ -96,33 +128,37 @@ class Child {
   }
 
   private start(): void {
-    const { name, file, env } = this.program
-    const output = openSync(join(this.folder, 'log', `${name}.log`), 'a', 0o600)
+    const { name, command, args, env, uid, cwd, channel = true } = this.program
+    const output = openSync(logFileOf(this.folder, name), 'a', 0o600)
     const startedMs = Date.now()
     // A group of its own, so that Ctrl-C reaches only us and we stop things in order; the channel tells it when we are gone.
-    const child = spawn(process.execPath, ['--tls-min-v1.3', '--enable-source-maps', file], {
-      env: {
-        PATH: process.env.PATH,
-        NODE_ENV: process.env.NODE_ENV,
-        BITKA_CRASH_POINT_FILE: process.env.BITKA_CRASH_POINT_FILE,
-        ...env,
-      },
-      stdio: ['ignore', output, output, 'ipc'],
+    const child = spawn(command, args, {
+      env: { PATH: process.env.PATH, NODE_ENV: process.env.NODE_ENV, ...env },
+      stdio: channel ? ['ignore', output, output, 'ipc'] : ['ignore', output, output],
       detached: true,
+      cwd,
+      ...(uid !== undefined && { uid, gid: uid }),
     })
+    closeSync(output)
     this.process = child
-    if (child.pid !== undefined)
-      appendFileSync(join(this.folder, 'processes'), `${child.pid} ${file}\n`, { mode: 0o600 })
+    if (child.pid !== undefined) {
+      // The last argument tells the process from a stranger who gets the same number.
+      const mark = args.at(-1) ?? command
+      appendFileSync(join(this.folder, 'processes'), `${child.pid} ${mark}\n`, { mode: 0o600 })
+    }
     this.ended = new Promise((resolve) => {
-      child.once('exit', (code, signal) => {
+      const end = (code: number | null, signal: NodeJS.Signals | null): void => {
+        if (this.process !== child) return
         this.process = undefined
         resolve(code)
         if (this.stopping) return
-        this.log.error({ program: name, code, signal }, 'a service ended and is restarted')
+        this.log.error({ program: name, code, signal }, 'a program ended and is restarted')
         this.restartLater(Date.now() - startedMs)
-      })
+      }
+      child.once('exit', end)
       child.once('error', (error) => {
-        this.log.error({ err: error, program: name }, 'a service could not be started')
+        this.log.error({ err: error, program: name }, 'a program could not be started')
+        if (child.pid === undefined) end(null, null)
       })
     })
   }
