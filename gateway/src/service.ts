@@ -45,7 +45,10 @@ async function serve(context: EdgeContext): Promise<RunningGateway> {
       upgrade: streams.upgrade,
       broken: edge.refuseBroken,
     })
-    const prometheus = metricsPort === undefined ? undefined : await serveMetrics(registry, metricsHost, metricsPort)
+    const prometheus =
+      metricsPort === undefined
+        ? undefined
+        : await serveMetrics(registry, metricsHost, metricsPort, () => readiness.check())
     log.info({ port: listeners.port, profile: config.BITKA_PROFILE }, 'gateway started')
     const stop = async (): Promise<void> => {
       app.drain()

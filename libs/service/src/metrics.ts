@@ -1,19 +1,31 @@
 import { createServer } from 'node:http'
 import type { Registry } from 'prom-client'
+import type { Health } from './types.ts'
 
-/** Serves GET /metrics on a port of its own, which no person's traffic reaches. */
+/**
+ * Serves, on a port of its own which no person's traffic reaches: GET /metrics; for the probes of containers GET /livez, which
+ * answers as soon as the program has started, and GET /readyz, which answers 503 and names what is missing.
+ */
 export async function serveMetrics(
   registry: Registry,
   host: string,
   port: number,
+  health?: () => Promise<Health>,
 ): Promise<{ port: number; stop(): Promise<void> }> {
+  const answers: Record<string, () => Promise<{ status: number; type: string; text: string }>> = {
+    '/metrics': async () => ({ status: 200, type: registry.contentType, text: await registry.metrics() }),
+    '/livez': async () => ({ status: 200, type: 'text/plain', text: 'ok' }),
+    '/readyz': async () => readiness(await health?.()),
+  }
   const server = createServer((request, response) => {
-    if (request.method !== 'GET' || request.url !== '/metrics') {
+    const path = request.url ?? ''
+    const answer = request.method === 'GET' && Object.hasOwn(answers, path) ? answers[path] : undefined
+    if (answer === undefined) {
       response.writeHead(404).end()
       return
     }
-    registry.metrics().then(
-      (text) => response.writeHead(200, { 'content-type': registry.contentType }).end(text),
+    answer().then(
+      ({ status, type, text }) => response.writeHead(status, { 'content-type': type }).end(text),
       () => response.writeHead(500).end(),
     )
   })
@@ -30,4 +42,10 @@ export async function serveMetrics(
         server.closeAllConnections()
       }),
   }
+}
+
+function readiness(health: Health | undefined): { status: number; type: string; text: string } {
+  const missing = health?.ready === false ? health.dependencies.filter(({ ok }) => !ok) : []
+  const names = missing.map(({ name }) => name).join(', ')
+  return { status: health?.ready === false ? 503 : 200, type: 'text/plain', text: names || 'ok' }
 }

@@ -140,7 +140,8 @@ async function start<S extends z.ZodObject>(
     await server.drain(DRAIN_GRACE_MS)
   })
   if (config.BITKA_METRICS_PORT !== undefined) {
-    const endpoint = await serveMetrics(metrics, config.BITKA_METRICS_HOST, config.BITKA_METRICS_PORT)
+    const { BITKA_METRICS_HOST: metricsHost, BITKA_METRICS_PORT: metricsPort } = config
+    const endpoint = await serveMetrics(metrics, metricsHost, metricsPort, operations.health)
     stack.add('metrics', () => endpoint.stop())
   }
   log.info({ port: server.port, profile: config.BITKA_PROFILE }, 'service started')
