@@ -12,9 +12,13 @@ const entries = {
   embedded: 'embedded/src/main.ts',
   demo: 'embedded/src/demo/main.ts',
   cli: 'embedded/src/cli/main.ts',
+  backup: 'deploy/backup/main.ts',
   identity: 'deploy/identity/main.ts',
   stack: 'deploy/native/main.ts',
   'kafka-admin': 'deploy/kafka/main.ts',
+  migrate: 'deploy/migrate/main.ts',
+  'svid-files': 'deploy/svid-files/main.ts',
+  health: 'deploy/health/main.ts',
 }
 const present = Object.fromEntries(Object.entries(entries).filter(([, file]) => existsSync(join(root, file))))
 const startedMs = performance.now()

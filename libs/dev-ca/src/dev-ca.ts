@@ -6,7 +6,7 @@ import { type Clock, type Logger, systemClock } from '@bitka/kernel'
 import { type ServiceName, spiffeId } from '@bitka/mesh'
 import type { LeafOptions } from './authority.ts'
 import { issueSvid, type Svid } from './svid.ts'
-import { writeSvidFiles } from './svid-files.ts'
+import { writeSvidFiles, writeWhole } from './svid-files.ts'
 import { openAuthority, saveAuthority } from './vault.ts'
 import { WorkloadSocket } from './workload-api.ts'
 
@@ -21,6 +21,8 @@ export type DevCaOptions = {
   trustDomain?: string
   /** Who gets an identity. */
   services: readonly Workload[]
+  /** A file for the roots to trust, for everybody to read. */
+  bundleFile?: string
   /** How long a certificate is good; it is replaced at half of that. */
   ttlSeconds?: number
   log: Logger
@@ -67,6 +69,7 @@ export async function startDevCa(options: DevCaOptions): Promise<DevCa> {
 
   async function renew(): Promise<void> {
     authority.dropRetired(ttlMs)
+    if (options.bundleFile !== undefined) await writeWhole(options.bundleFile, authority.bundlePem())
     for (const { name, uid, dnsNames, filesDir } of services) {
       const id = spiffeId(trustDomain, name)
       const leaf = await authority.issue({ uris: [id], dnsNames, notAfterMs: clock.nowMs() + ttlMs })

@@ -1,5 +1,5 @@
 import { chown, mkdir, mkdtemp, readdir, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { toPem } from '@bitka/mesh'
 import type { Issued } from './authority.ts'
 
@@ -25,25 +25,34 @@ export const svidFiles = (dir: string): SvidFiles => ({
   caFile: join(dir, 'bundle.pem'),
 })
 
-/**
- * Replaces all files at once: each is a link into the folder `..data` points to, and that one link is renamed, as
- * Kubernetes does it with secrets. A reader never sees a new certificate with an old key, and a watcher sees one move.
- */
-export async function writeSvidFiles(
+/** An identity as the files hold it. */
+export type SvidPem = { certificatePem: string; privateKeyPem: string; bundlePem: string }
+
+/** The files of an identity that was just issued. */
+export const writeSvidFiles = (
   dir: string,
   { certificateDer, keyDer }: Issued,
   bundlePem: string,
   uid: number | undefined,
-): Promise<void> {
+): Promise<void> =>
+  writeSvidPem(
+    dir,
+    { certificatePem: toPem('CERTIFICATE', certificateDer), privateKeyPem: toPem('PRIVATE KEY', keyDer), bundlePem },
+    uid,
+  )
+
+/**
+ * Replaces all files at once: each is a link into the folder `..data` points to, and that one link is renamed, as
+ * Kubernetes does it with secrets. A reader never sees a new certificate with an old key, and a watcher sees one move.
+ */
+export async function writeSvidPem(dir: string, pem: SvidPem, uid?: number): Promise<void> {
   await mkdir(dir, { recursive: true, mode: 0o700 })
-  const certificate = toPem('CERTIFICATE', certificateDer)
-  const key = toPem('PRIVATE KEY', keyDer)
   const next = await mkdtemp(join(dir, '..svid-'))
   const contents = {
-    'svid.pem': certificate,
-    'key.pem': key,
-    'keystore.pem': `${key}${certificate}`,
-    'bundle.pem': bundlePem,
+    'svid.pem': pem.certificatePem,
+    'key.pem': pem.privateKeyPem,
+    'keystore.pem': `${pem.privateKeyPem}${pem.certificatePem}`,
+    'bundle.pem': pem.bundlePem,
   }
   for (const [name, content] of Object.entries(contents)) {
     await writeFile(join(next, name), content, { mode: 0o600 })
@@ -67,4 +76,11 @@ async function removeOlder(dir: string): Promise<void> {
   for (const name of await readdir(dir)) {
     if (name.startsWith('..svid-') && name !== current) await rm(join(dir, name), { recursive: true, force: true })
   }
+}
+
+/** Replaces a file that everybody may read: whoever opens it has the old one or the new one. */
+export async function writeWhole(file: string, content: string): Promise<void> {
+  await mkdir(dirname(file), { recursive: true, mode: 0o711 })
+  await writeFile(`${file}.next`, content, { mode: 0o644 })
+  await rename(`${file}.next`, file)
 }
