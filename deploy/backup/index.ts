@@ -1,0 +1,7 @@
+export { type BackupOptions, takeBackup } from './base-backup.ts'
+export { findBackup, listBackups, type Manifest } from './manifest.ts'
+export { type Restored, type RestoreOptions, type RestoreTarget, restore } from './restore.ts'
+export { openWith, type Seal, sealFor } from './seal.ts'
+export { type BackupStore, folderStore } from './store.ts'
+export { type LogEnds, type VerifyOptions, verify } from './verify.ts'
+export { archiveSettings, shipWal } from './wal.ts'
