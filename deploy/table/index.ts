@@ -52,7 +52,7 @@ export const serviceTable: readonly ServiceRow[] = [
 ]
 
 export type InfrastructureRow = {
-  name: 'envoy' | 'kafka' | 'kafka-admin' | 'postgres'
+  name: 'envoy' | 'kafka' | 'kafka-admin' | 'postgres' | 'internal-caller'
   uid: number
   /** Host names in its certificate, for clients that check those. */
   dnsNames: readonly string[]
@@ -64,6 +64,8 @@ export const infrastructure: readonly InfrastructureRow[] = [
   { name: 'kafka', uid: 47_910, dnsNames: ['localhost'] },
   // Makes topics and ACLs: a super user of the broker.
   { name: 'kafka-admin', uid: 47_911, dnsNames: [] },
+  // An example of a program outside the deployment: docs/internal-callers.md.
+  { name: 'internal-caller', uid: 47_920, dnsNames: [] },
   { name: 'postgres', uid: 65_534, dnsNames: ['localhost'] },
 ]
 

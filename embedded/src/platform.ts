@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type DevCa, startDevCa } from '@bitka/dev-ca'
-import { type EmbeddedPostgres, startPostgres } from '@bitka/embedded-pg'
+import { type EmbeddedPostgres, type StartOptions, startPostgres } from '@bitka/embedded-pg'
 import { pruneTopics, syncTopics } from '@bitka/events'
 import { type Logger, Loop } from '@bitka/kernel'
 import { type MailSink, startMailSink } from '@bitka/mail-sink'
@@ -16,7 +16,7 @@ export const services = ['auth', 'user', 'ledger', 'matching', 'order', 'market-
 export type BackendName = (typeof services)[number]
 
 /** Schemas of the database: the services', and the event log's, which is a schema of its own. */
-export const schemas = [...services, 'event_log'] as const
+const schemas = [...services, 'event_log'] as const
 export const databaseRoles: readonly string[] = schemas.flatMap((name) => [ownerRole(name), appRole(name)])
 
 const DATABASE = 'bitka'
@@ -46,23 +46,9 @@ export async function startPlatform(config: EmbeddedConfig, secrets: Secrets, lo
     for (const step of stops.reverse()) await step()
   }
   try {
-    const postgres = await keepPostgres(join(dataDir, 'postgres', 'data'), log)
+    const postgres = await keepPostgres({ dataDir: join(dataDir, 'postgres', 'data'), log })
     stops.push(() => postgres.stop())
-    const adminUrl = await createDatabase(postgres.adminUrl, DATABASE)
-    const password = (role: string): string => {
-      const found = secrets.database[role]
-      if (found === undefined) throw new Error(`the role ${role} has no password`)
-      return found
-    }
-    await bootstrapDatabase({
-      adminUrl,
-      services: schemas.map((service) => ({
-        service,
-        ownerPassword: password(ownerRole(service)),
-        appPassword: password(appRole(service)),
-      })),
-    })
-    const urlOf = (role: string): string => databaseUrl(adminUrl, { user: role, password: password(role) })
+    const urlOf = await prepareDatabase(postgres.adminUrl, secrets)
     stops.push(await prepareEventLog(urlOf(ownerRole('event_log')), log))
     const ca = await startDevCa({
       dir: join(dataDir, 'identity'),
@@ -88,17 +74,45 @@ export async function startPlatform(config: EmbeddedConfig, secrets: Secrets, lo
   }
 }
 
+/** Makes the database, its schemas and its roles; answers the URL of each role. */
+export async function prepareDatabase(serverUrl: string, secrets: Secrets): Promise<(role: string) => string> {
+  const adminUrl = await createDatabase(serverUrl, DATABASE)
+  const password = (role: string): string => {
+    const found = secrets.database[role]
+    if (found === undefined) throw new Error(`the role ${role} has no password`)
+    return found
+  }
+  await bootstrapDatabase({
+    adminUrl,
+    services: schemas.map((service) => ({
+      service,
+      ownerPassword: password(ownerRole(service)),
+      appPassword: password(appRole(service)),
+    })),
+  })
+  return (role) => databaseUrl(adminUrl, { user: role, password: password(role) })
+}
+
+export type KeptPostgres = {
+  adminUrl: string
+  /** The server that runs now. */
+  server(): EmbeddedPostgres
+  stop(): Promise<void>
+}
+
 /** Runs PostgreSQL, and starts it again when it dies: it recovers by itself, and services reconnect by themselves. */
-async function keepPostgres(dataDir: string, log: Logger): Promise<{ adminUrl: string; stop(): Promise<void> }> {
-  let server: EmbeddedPostgres = await startPostgres({ dataDir, log })
+export async function keepPostgres(options: StartOptions): Promise<KeptPostgres> {
+  const { log } = options
+  let server: EmbeddedPostgres = await startPostgres(options)
   const { adminUrl, port } = server
   const watch = new Loop({ name: 'postgres.watch', intervalMs: WATCH_INTERVAL_MS, log }, async () => {
     if (isAlive(server.pid)) return
     log.error({ pid: server.pid }, 'PostgreSQL died and is started again')
-    server = await startPostgres({ dataDir, port, log })
+    server = await startPostgres({ ...options, port })
   })
   return {
     adminUrl,
+    server: () => server,
     stop: async () => {
       await watch.stop()
       await server.stop()

@@ -18,7 +18,8 @@ export function clientAddress(req: IncomingMessage, trustDomain: () => string): 
   return plain(told)
 }
 
-function isFrontProxy(socket: MaybeTls, trustDomain: () => string): boolean {
+/** True when the other side has shown the identity of the front proxy. */
+export function isFrontProxy(socket: MaybeTls, trustDomain: () => string): boolean {
   if (socket.authorized !== true || !socket.getPeerCertificate) return false
   const certificate = socket.getPeerCertificate()
   const names = 'subjectaltname' in certificate ? (certificate.subjectaltname ?? '') : ''

@@ -9,9 +9,10 @@ import {
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { SecureContextOptions, TlsOptions } from 'node:tls'
+import type { SecureContextOptions, TLSSocket, TlsOptions } from 'node:tls'
 import type { IdentityMaterial, WorkloadIdentity } from '@bitka/mesh'
 import { type GatewayConfig, hasTls } from '../config.ts'
+import { isFrontProxy } from './address.ts'
 import { Incoming } from './incoming.ts'
 
 export type Handlers = {
@@ -77,7 +78,10 @@ function openHttp1(
     connectionsCheckingInterval: Math.min(CHECK_MS, headersTimeout),
   }
   const server = tls ? createTlsServer({ ...options, ...tls.options() }, request) : createServer(options, request)
-  if (tls && 'setSecureContext' in server) tls.follow((context) => server.setSecureContext(context))
+  if (tls && 'setSecureContext' in server) {
+    tls.follow((context) => server.setSecureContext(context))
+    tls.guard(server)
+  }
   server.maxConnections = config.BITKA_CONNECTIONS
   server.on('upgrade', upgrade)
   server.on('clientError', broken)
@@ -94,7 +98,10 @@ function openHttp2(
   const settings = { maxConcurrentStreams: H2_STREAMS_MAX, maxHeaderListSize: HEADER_BYTES_MAX }
   const options = { settings, maxSessionMemory: 10 }
   const server = tls ? createH2SecureServer({ ...options, ...tls.options() }) : createH2Server(options)
-  if (tls && 'setSecureContext' in server) tls.follow((context) => server.setSecureContext(context))
+  if (tls && 'setSecureContext' in server) {
+    tls.follow((context) => server.setSecureContext(context))
+    tls.guard(server)
+  }
   server.maxConnections = config.BITKA_CONNECTIONS
   const sessions = new Set<ServerHttp2Session>()
   server.on('session', (session: ServerHttp2Session) => {
@@ -150,8 +157,17 @@ class TlsSource {
   ) {}
 
   options(): TlsOptions {
-    // A browser has no certificate of the mesh and need not have one; only the front proxy does.
-    return { ...this.context(this.identity.current()), requestCert: true, rejectUnauthorized: false }
+    // A browser has no certificate of the mesh and need not have one. Behind the front proxy nobody but it has business here.
+    const rejectUnauthorized = this.config.BITKA_TLS_IDENTITY
+    return { ...this.context(this.identity.current()), requestCert: true, rejectUnauthorized }
+  }
+
+  /** Ends connections of others than the front proxy, where only that one may come. */
+  guard(server: TlsServer | Http2SecureServer): void {
+    if (!this.config.BITKA_TLS_IDENTITY) return
+    server.on('secureConnection', (socket: TLSSocket) => {
+      if (!isFrontProxy(socket, () => this.identity.current().trustDomain)) socket.destroy()
+    })
   }
 
   /** Calls with new material each time the identity changes. */

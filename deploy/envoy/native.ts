@@ -1,0 +1,72 @@
+import { chown, mkdir, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { SvidFiles } from '@bitka/dev-ca'
+import { stringify } from 'yaml'
+import { edgeConfig } from './config.ts'
+import { type CertificateSource, sdsFiles } from './tls.ts'
+
+/** Where Envoy listens on a native stack. */
+export const nativePorts = { public: 8443, plain: 8480, admin: 8445, mesh: 8444, envoyAdmin: 8901 } as const
+
+export type NativeEnvoy = {
+  binary: string
+  /** For its configuration. */
+  dir: string
+  uid: number | undefined
+  trustDomain: string
+  identityFiles: SvidFiles
+  publicTls: SvidFiles
+  /** The HTTP/1.1 ports of the gateway's replicas; the next port speaks HTTP/2. */
+  gatewayPorts: readonly number[]
+  /** SPIFFE IDs that may use the mesh listener. */
+  internalCallers: readonly string[]
+}
+
+const source = (files: SvidFiles): CertificateSource => ({
+  kind: 'files',
+  certFile: files.certFile,
+  keyFile: files.keyFile,
+  caFile: files.caFile,
+  watch: dirname(files.certFile),
+  caWatch: dirname(files.caFile),
+})
+
+/** Writes Envoy's configuration; answers how to run it. */
+export async function prepareEnvoy(options: NativeEnvoy): Promise<{
+  program: { command: string; args: string[]; env: Record<string, string> }
+  ports: typeof nativePorts
+}> {
+  const { dir, uid, binary, trustDomain, gatewayPorts } = options
+  const identity = source(options.identityFiles)
+  const publicCertificate = source(options.publicTls)
+  await mkdir(dir, { recursive: true, mode: 0o755 })
+  const config = edgeConfig({
+    trustDomain,
+    identity,
+    publicCertificate,
+    publicHost: 'localhost',
+    publicPort: nativePorts.public,
+    address: '127.0.0.1',
+    ports: nativePorts,
+    gateways: gatewayPorts.map((http) => ({ host: '127.0.0.1', http, grpc: http + 1 })),
+    operatorNetworks: ['127.0.0.0/8'],
+    operatorsOnPublic: true,
+    internalCallers: options.internalCallers,
+    // Everybody on one machine has one address.
+    flood: { perSecond: 20_000, burst: 40_000 },
+  })
+  const file = join(dir, 'envoy.yaml')
+  const files = new Map([[file, config], ...sdsFiles(identity), ...sdsFiles(publicCertificate)])
+  for (const [path, content] of files) {
+    await writeFile(path, stringify(content), { mode: 0o600 })
+    if (uid !== undefined) await chown(path, uid, uid)
+  }
+  return {
+    program: {
+      command: binary,
+      args: ['--concurrency', '2', '--disable-hot-restart', '-l', 'warn', '-c', file],
+      env: {},
+    },
+    ports: nativePorts,
+  }
+}
