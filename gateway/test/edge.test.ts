@@ -1,6 +1,7 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest, type RequestOptions } from 'node:https'
 import { connect } from 'node:net'
+import { issueForeignSvid } from '@bitka/dev-ca'
 import { DomainError } from '@bitka/kernel'
 import { waitFor } from '@bitka/testkit'
 import { token, World } from './world.ts'
@@ -182,7 +183,8 @@ describe('client addresses', () => {
   })
 
   it('are Envoy’s word when Envoy proves who it is, and nobody else’s', async () => {
-    const { port } = await world.gateway({ BITKA_TLS_IDENTITY: 'yes' })
+    const own = await world.ca.issue({})
+    const { port } = await world.gateway({ BITKA_TLS_CERT: own.certificatePem, BITKA_TLS_KEY: own.privateKeyPem })
     const as = async (...uris: string[]) => {
       const { certificatePem: cert, privateKeyPem: key } = await world.ca.issue({ uris })
       const answer = await overTls(port, { cert, key, headers: forged })
@@ -196,6 +198,23 @@ describe('client addresses', () => {
     expect(await as(envoy, 'spiffe://bitka.local/ns/bitka/sa/order')).toBe('127.0.0.1')
     await overTls(port, { headers: forged })
     expect(seen()).toBe('127.0.0.1')
+  })
+
+  it('are for nobody but Envoy where the gateway shows its identity', async () => {
+    const { port } = await world.gateway({ BITKA_TLS_IDENTITY: 'yes', BITKA_GRPC_PORT: '0' })
+    const as = async (...uris: string[]) => {
+      const { certificatePem: cert, privateKeyPem: key } = await world.ca.issue({ uris })
+      return await overTls(port, { cert, key }).then(
+        ({ statusCode }) => statusCode,
+        () => 'no answer',
+      )
+    }
+    expect(await as('spiffe://bitka.local/ns/bitka/sa/envoy')).toBe(200)
+    expect(await as('spiffe://bitka.local/ns/bitka/sa/order')).toBe('no answer')
+    expect(await as('spiffe://other.local/ns/bitka/sa/envoy')).toBe('no answer')
+    await expect(overTls(port, {})).rejects.toThrow()
+    const stranger = await issueForeignSvid('bitka.local', ['spiffe://bitka.local/ns/bitka/sa/envoy'])
+    await expect(overTls(port, { cert: stranger.certificatePem, key: stranger.privateKeyPem })).rejects.toThrow()
   })
 
   it('are no address at all: refused even from Envoy', async () => {

@@ -13,6 +13,7 @@ import { createOperations } from './operations.ts'
 import { claimProfile } from './profile.ts'
 import { startTokens } from './tokens.ts'
 import type { RunningService, ServiceContext, ServiceSpec, StartService } from './types.ts'
+import { Waiting } from './waiting.ts'
 
 /** How long calls in flight may take to end when the service stops. */
 const DRAIN_GRACE_MS = 10_000
@@ -44,23 +45,34 @@ async function start<S extends z.ZodObject>(
   const metrics = new Registry()
   metrics.setDefaultLabels({ service: name })
   const schema = schemaName(name)
-  if (config.BITKA_DB_OWNER_URL !== undefined) {
+  const waiting = new Waiting(log)
+  let probed = waiting.health
+  if (config.BITKA_METRICS_PORT !== undefined) {
+    const { BITKA_METRICS_HOST: host, BITKA_METRICS_PORT: port } = config
+    const endpoint = await serveMetrics(metrics, host, port, () => probed())
+    stack.add('metrics', () => endpoint.stop())
+  }
+  const { BITKA_DB_OWNER_URL: ownerUrl } = config
+  if (ownerUrl !== undefined) {
     const folder = repositoryFolder(`services/${name}/migrations`)
-    const roleOfApp = new URL(config.BITKA_DB_URL).username || appRole(name)
-    await migrate({ ownerUrl: config.BITKA_DB_OWNER_URL, schema, folder, appRole: decodeURIComponent(roleOfApp), log })
+    const roleOfApp = decodeURIComponent(new URL(config.BITKA_DB_URL).username || appRole(name))
+    await waiting.until('the database', () => migrate({ ownerUrl, schema, folder, appRole: roleOfApp, log }))
   }
   const db = openDb(
     { url: config.BITKA_DB_URL, schema, poolSize: config.BITKA_DB_POOL_SIZE },
     { log, registry: metrics },
   )
   stack.add('database', () => db.close())
-  await claimProfile(db, config.BITKA_PROFILE)
+  await waiting.until('the database', () => claimProfile(db, config.BITKA_PROFILE))
 
   const identity = WorkloadIdentity.connect({ socketPath: config.SPIFFE_ENDPOINT_SOCKET, log, metrics })
   stack.add('identity', async () => identity.close())
+  await waiting.until('its identity', () => identity.ready())
   const eventLog = await openEventLog({ name, config, identity, log })
   stack.add('event log', () => eventLog.close())
-  await identity.ready()
+  await waiting.until('the event log', async () => {
+    await eventLog.latestOffsets('identity.session.revoked')
+  })
 
   const clients = new Map<string, { close(): void }>()
   stack.add('clients', async () => {
@@ -139,11 +151,7 @@ async function start<S extends z.ZodObject>(
     controller.abort()
     await server.drain(DRAIN_GRACE_MS)
   })
-  if (config.BITKA_METRICS_PORT !== undefined) {
-    const { BITKA_METRICS_HOST: metricsHost, BITKA_METRICS_PORT: metricsPort } = config
-    const endpoint = await serveMetrics(metrics, metricsHost, metricsPort, operations.health)
-    stack.add('metrics', () => endpoint.stop())
-  }
+  probed = operations.health
   log.info({ port: server.port, profile: config.BITKA_PROFILE }, 'service started')
   return {
     name,
