@@ -6,7 +6,7 @@ NODE ?= node
 # TLS 1.3 only, everywhere (docs/adr/0003).
 NODE_FLAGS := --tls-min-v1.3 --enable-source-maps
 
-.PHONY: help install build up demo test lint format bench clean
+.PHONY: help install build up demo test stack-up stack-down test-stack lint format bench clean
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,15 @@ demo: build ## Runs market makers and takers against a running exchange
 
 test: build ## Runs every test
 	@$(NODE) scripts/test.mjs
+
+stack-up: build ## Runs the full stack here: PostgreSQL, Kafka, Envoy, identities, each service in a process of its own
+	@$(NODE) $(NODE_FLAGS) dist/stack.mjs up
+
+stack-down: build ## Stops it
+	@$(NODE) $(NODE_FLAGS) dist/stack.mjs down
+
+test-stack: build ## Tests the full stack, which it starts and stops
+	@$(NODE) scripts/test-stack.mjs
 
 lint: install ## Checks style, types, layout, unused code and contracts
 	@$(NODE) scripts/generate.mjs

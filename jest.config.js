@@ -14,7 +14,7 @@ export default {
     ],
   },
   testMatch: ['**/*.test.ts'],
-  testPathIgnorePatterns: ['/node_modules/', '/dist/', '/.bitka/'],
+  testPathIgnorePatterns: ['/node_modules/', '/dist/', '/.bitka/', '<rootDir>/test/stack/'],
   modulePathIgnorePatterns: ['<rootDir>/.bitka/', '/dist/'],
   maxWorkers: 2,
   // Generous: a test that hangs fails in a minute, and a busy machine is no reason to fail.

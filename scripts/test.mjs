@@ -1,4 +1,4 @@
-// Runs jest over everything and ends with the line `N passed, N failed`.
+// Runs jest, given a configuration or over everything, and ends with the line `N passed, N failed`.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -2,14 +2,15 @@ import { spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { createLogger } from '@bitka/kernel'
+import { createLogger, silentLogger } from '@bitka/kernel'
 import { pino } from 'pino'
 import { readFacts, type StackFacts } from './facts.ts'
 import { stackHome } from './home.ts'
 import { PartError } from './parts.ts'
+import { openPublicTls } from './public-tls.ts'
 import { startStack } from './stack.ts'
 
-const USAGE = 'usage: stack up | down | status | run'
+const USAGE = 'usage: stack up | down | status | run | home | ca'
 /** Downloads included. */
 const UP_TIMEOUT_MS = 900_000
 const DOWN_TIMEOUT_MS = 120_000
@@ -106,6 +107,12 @@ const commands: Record<string, (home: string) => Promise<void>> = {
   up,
   down,
   run,
+  home: async () => console.log(home),
+  // The roots of the public certificate, before a stack has ever run.
+  ca: async () => {
+    const tls = await openPublicTls(home, silentLogger)
+    await tls.stop()
+  },
   status: async () => {
     const facts = readFacts(home)
     if (facts) announce(facts)

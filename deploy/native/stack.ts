@@ -5,7 +5,7 @@ import { get } from 'node:https'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { startDevCa, svidFiles } from '@bitka/dev-ca'
+import { svidFiles } from '@bitka/dev-ca'
 import { databaseRoles, keepPostgres, loadSecrets, prepareDatabase } from '@bitka/embedded'
 import { type Logger, Loop } from '@bitka/kernel'
 import { startMailSink } from '@bitka/mail-sink'
@@ -28,13 +28,12 @@ import {
 import { removeFacts, type StackFacts, writeFacts } from './facts.ts'
 import { isRoot } from './home.ts'
 import { ensureEnvoy, ensureKafka } from './parts.ts'
+import { openPublicTls } from './public-tls.ts'
 import { makeRelease, reachableNode } from './release.ts'
 
 const NODE_FLAGS = ['--tls-min-v1.3', '--enable-source-maps']
 const POSTGRES_PORT = 7432
 const READY_TIMEOUT_MS = 180_000
-/** Half of it must be below the longest timer that there is, 24.8 days. */
-const PUBLIC_TTL_S = 40 * 86_400
 const OPERATOR_EMAIL = 'operator@bitka.local'
 
 export type StackOptions = {
@@ -93,7 +92,8 @@ class StackBuilder {
       home,
       serviceTable.filter(({ database }) => database).map(({ name }) => name),
     )
-    const publicTls = await this.publicCertificate()
+    const { files: publicTls, stop: stopPublicTls } = await openPublicTls(home, log)
+    this.stops.push(stopPublicTls)
     this.step('identity')
     await this.startIdentity()
     this.step('PostgreSQL')
@@ -195,22 +195,6 @@ class StackBuilder {
 
   private processes(postgresPid: () => number): SupervisedProcess[] {
     return [...this.supervisor.processes(), { name: 'postgres', pid: postgresPid(), restarts: 0 }]
-  }
-
-  /** The certificate that people see, of an authority that is not the mesh's. */
-  private async publicCertificate(): Promise<ReturnType<typeof svidFiles>> {
-    const dir = join(this.options.home, 'public-tls')
-    const ca = await startDevCa({
-      dir: join(dir, 'ca'),
-      trustDomain: 'public.bitka.local',
-      services: [{ name: 'edge', dnsNames: ['localhost'], filesDir: join(dir, 'edge'), uid: accountOf('envoy') }],
-      bundleFile: join(dir, 'ca.pem'),
-      ttlSeconds: PUBLIC_TTL_S,
-      log: this.options.log,
-    })
-    if (isRoot()) chmodSync(dir, 0o711)
-    this.stops.push(() => ca.stop())
-    return { ...svidFiles(join(dir, 'edge')), caFile: join(dir, 'ca.pem') }
   }
 
   private async startIdentity(): Promise<void> {
