@@ -7,9 +7,11 @@ export {
   replayDeadLetter,
   type StoppedPartition,
 } from './consumer-store.ts'
-export { kafkaAcls, type SyncKafkaOptions, syncKafkaTopics } from './kafka/admin.ts'
+export { kafkaAcls } from './kafka/acls.ts'
+export { kafkaIsReady, type SyncKafkaOptions, syncKafkaTopics } from './kafka/admin.ts'
 export type { KafkaConnection, KafkaTls } from './kafka/client.ts'
 export { type KafkaLogConfig, openKafkaLog } from './kafka/log.ts'
+export { aclText, describePlan, type KafkaPlan, planKafka, wantedState } from './kafka/plan.ts'
 export * from './outbox.ts'
 export * from './partitioner.ts'
 export * from './port.ts'

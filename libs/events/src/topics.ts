@@ -31,9 +31,28 @@ export type TopicSpec = {
   partitions: number
   /** Kept: never pruned by age. True where losing a record would lose money or evidence. */
   money: boolean
+  /** How long a topic that is not kept holds a record; default `topicDefaults.retentionMs`. */
+  retentionMs?: number
   /** The entity whose order matters: what the record's key holds. */
   key: 'market' | 'order' | 'user' | 'actor'
 }
+
+/** What holds for every topic that does not say otherwise. */
+export const topicDefaults = {
+  retentionMs: 7 * 86_400_000,
+} as const
+
+const MIB = 1024 * 1024
+/** Broker, topics and clients are told the same, or a record that one of them takes is refused by the next. */
+export const kafkaLimits = {
+  /** The largest batch. One result of matching says what became of every order that it touched. */
+  maxBatchBytes: 8 * MIB,
+  /** Records stay as the producer packed them. */
+  compression: 'producer',
+} as const
+
+/** The largest record in any log: it has to fit into a batch with what a batch says of itself. */
+export const RECORD_BYTES_MAX = kafkaLimits.maxBatchBytes - MIB / 4
 
 const TRADING_PARTITIONS = 4
 

@@ -19,7 +19,7 @@ if (brokers) {
         ]),
       ),
     )
-    await syncKafkaTopics({ ...connection, replicationFactor: 1, minInsyncReplicas: 1, topics: table })
+    await syncKafkaTopics({ ...connection, replicationFactor: 1, topics: table })
     return {
       async topic(partitions) {
         const n = used.get(partitions) ?? 0

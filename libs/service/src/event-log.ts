@@ -20,13 +20,13 @@ export async function openEventLog({ name, config, identity, log }: Options): Pr
     logger: log,
     tls: () => {
       const { privateKeyPem: key, certificatePem: cert, bundlePem: ca, trustDomain } = identity.current()
-      return { key, cert, ca, checkServerIdentity: brokerOf(trustDomain) }
+      return { key, cert, ca, checkServerIdentity: brokerCheck(trustDomain) }
     },
   })
 }
 
 /** The broker is known by its SPIFFE ID, as everybody in the mesh is. */
-const brokerOf =
+export const brokerCheck =
   (trustDomain: string) =>
   (_host: string, { subjectaltname = '' }: { subjectaltname?: string }): Error | undefined => {
     const uris = subjectaltname.split(', ').filter((name) => name.startsWith('URI:'))

@@ -1,5 +1,6 @@
 export type { Audit, AuditInput } from './audit.ts'
 export { type BaseConfig, baseShape, type Profile, parsePeers, port } from './config.ts'
+export { brokerCheck } from './event-log.ts'
 export { repositoryFolder } from './folders.ts'
 export { runMain } from './main.ts'
 export { serveMetrics } from './metrics.ts'

@@ -1,8 +1,10 @@
-import { connect as connectTcp, isIP, type Socket } from 'node:net'
-import { connect as connectTls, type PeerCertificate } from 'node:tls'
+import { connect as connectTcp } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { PeerCertificate } from 'node:tls'
 import type { Logger } from '@bitka/kernel'
 // Node finds the names of this CommonJS module only on its default export.
 import kafkajs, { type Kafka, type KafkaConfig, type logCreator } from 'kafkajs'
+import { RenewingSocket } from './renewing-socket.ts'
 
 export type KafkaTls = {
   /** PEM. */
@@ -19,7 +21,7 @@ export type KafkaConnection = {
   /** The service's name; shown in the broker's logs. Who the service is, its certificate says. */
   service: string
   logger: Logger
-  /** Asked at each new connection, so that a rotated certificate is used without a restart. None: plain TCP, for tests. */
+  /** Asked at each new connection and before a certificate in use expires; then the connection is renewed. None: plain TCP, for tests. */
   tls?: () => KafkaTls
 }
 
@@ -41,14 +43,12 @@ export function kafkaConfig(connection: KafkaConnection): KafkaConfig {
     retry,
     logLevel: kafkajs.logLevel.WARN,
     logCreator: logCreatorFor(logger),
-    socketFactory: ({ host, port, onConnect }: SocketOptions): Socket => {
-      const options = { host, port, ...(isIP(host) ? {} : { servername: host }) }
-      const socket = tls
-        ? connectTls({ ...options, minVersion: 'TLSv1.3', ...tls() }, onConnect)
-        : connectTcp({ host, port }, onConnect)
-      return socket.setKeepAlive(true, 60_000)
-    },
-  } as KafkaConfig
+    socketFactory: ({ host, port, onConnect }: SocketOptions): Duplex =>
+      tls
+        ? new RenewingSocket({ host, port, tls, logger }, onConnect)
+        : connectTcp({ host, port }, onConnect).setKeepAlive(true, 60_000),
+    // Typed for Socket; what kafkajs uses of it, every stream has.
+  } as unknown as KafkaConfig
 }
 
 export const kafkaClient = (connection: KafkaConnection): Kafka => new kafkajs.Kafka(kafkaConfig(connection))
