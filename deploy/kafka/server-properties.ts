@@ -37,7 +37,7 @@ export function identityProperties({
     'spiffe.trust.domain': trustDomain,
     'spiffe.svid.files': svidFiles.join(','),
     'spiffe.bundle.file': bundleFile,
-    'spiffe.broker.id': spiffeId(trustDomain, 'kafka'),
+    'spiffe.broker.identity': spiffeId(trustDomain, 'kafka'),
     'ssl.engine.factory.class': 'bitka.kafka.SpiffeSslEngineFactory',
     'ssl.client.auth': 'required',
     'ssl.enabled.protocols': 'TLSv1.3',
