@@ -12,7 +12,7 @@ import {
 } from './consumer-store.ts'
 import { type EventMetrics, eventMetrics } from './metrics.ts'
 import type { EventLog, RecordBatch, StoredRecord, Subscription } from './port.ts'
-import { backoffMs, defaultRetry, isTransient, pause, type RetryPolicy } from './retry.ts'
+import { backoffMs, defaultRetry, isTransient, pause, type RetryPolicy, tookTooLong } from './retry.ts'
 
 export type ConsumerOptions = {
   log: EventLog
@@ -162,17 +162,26 @@ class GroupConsumer implements Consumer {
     records: StoredRecord[],
     nextOffset: bigint,
   ): Promise<{ error: unknown } | undefined> {
-    const failure = await this.outlast(batch, state, nextOffset, (tx) => this.options.handle(tx, records))
+    const isDivisible = records.length > 1
+    const failure = await this.outlast(
+      batch,
+      state,
+      nextOffset,
+      (tx) => this.options.handle(tx, records),
+      // A batch that is too much for one transaction stays too much: half of it may not be.
+      (error) => isDivisible && tookTooLong(error),
+    )
     if (failure === undefined) this.metrics?.consumed.inc(this.labels(batch.topic, batch.partition), records.length)
     return failure
   }
 
-  /** One transaction, again until the surroundings let it through. Answers any other failure. */
+  /** One transaction, again until the surroundings let it through. Answers any other failure, and one to give up at. */
   private async outlast(
     batch: RecordBatch,
     state: State,
     nextOffset: bigint,
     effect: (tx: Tx) => Promise<void>,
+    givesUp: (error: unknown) => boolean = () => false,
   ): Promise<{ error: unknown } | undefined> {
     const { group, logger } = this.options
     const { topic, partition, signal } = batch
@@ -182,7 +191,7 @@ class GroupConsumer implements Consumer {
         return undefined
       } catch (error) {
         if (signal.aborted || error instanceof CursorMovedError) throw error
-        if (!isTransient(error)) return { error }
+        if (!isTransient(error) || givesUp(error)) return { error }
         logger.warn({ err: error, group, topic, partition, outages }, 'consumer waits for its surroundings')
         await pause(backoffMs(outagePolicy, outages), signal)
         if (signal.aborted) throw error

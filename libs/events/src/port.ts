@@ -59,6 +59,7 @@ export type EventLog = {
    * again (consumers dedupe), or with a fence acquire a new one and read the output before going on.
    * @throws FencedError a newer owner holds the partition
    * @throws ForbiddenTopicError not a producer of the topic
+   * @throws RecordTooLargeError none of the records was appended
    */
   append(
     topic: string,
@@ -77,6 +78,11 @@ export type EventLog = {
    */
   acquireFence(topic: string, partition: number, owner: string): Promise<Fence>
   close(): Promise<void>
+}
+
+/** A record is larger than any log takes (`RECORD_BYTES_MAX`). No later try helps. */
+export class RecordTooLargeError extends Error {
+  override name = 'RecordTooLargeError'
 }
 
 /** A newer owner has the partition: stop, and let it. */

@@ -1,5 +1,5 @@
 import { DomainError } from '@bitka/kernel'
-import { asDomainError } from '@bitka/store'
+import { asDomainError, rootCause } from '@bitka/store'
 
 /** Exponential backoff with full jitter: a random wait between 0 and min(maxMs, baseMs × 2^(attempt − 1)). */
 export type RetryPolicy = {
@@ -31,6 +31,19 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
     const timer = setTimeout(finish, ms)
     signal?.addEventListener('abort', finish, { once: true })
   })
+}
+
+/** PostgreSQL ended a statement or a transaction because it took too long. */
+const TOO_LONG = new Set<unknown>([
+  '57014', // query_canceled: statement_timeout
+  '25P03', // idle_in_transaction_session_timeout
+  '25P04', // transaction_timeout
+])
+
+/** True when less work in one transaction may get through where this much did not. */
+export function tookTooLong(error: unknown): boolean {
+  const cause = rootCause(error)
+  return typeof cause === 'object' && cause !== null && 'code' in cause && TOO_LONG.has(cause.code)
 }
 
 /** True for failures of the surroundings (connection, restart, lost race): try again for ever, the record is not to blame. */

@@ -6,7 +6,9 @@ import {
   ForbiddenTopicError,
   type LogRecord,
   partitionOf,
+  RECORD_BYTES_MAX,
   type RecordBatch,
+  RecordTooLargeError,
   type StoredRecord,
   type Subscription,
 } from '../src/index.ts'
@@ -148,6 +150,20 @@ export function logConformance(name: string, setUp: () => Promise<LogUnderTest>)
         expect(new Set(values(all)).size).toBe(5_000)
         expect(await log.append(topic, [])).toEqual([])
       }, 30_000)
+
+      it('takes a record of many megabytes, in order among small ones, and refuses one that is larger than any log takes', async () => {
+        const topic = await fixture.topic(1)
+        const large: LogRecord = { key: 'k', headers: {}, value: new Uint8Array(RECORD_BYTES_MAX - 1_000).fill(7) }
+        await log.append(topic, [record('k', 'before'), large, record('k', 'after')])
+        const found = await readAll(log, topic, 0)
+        expect(found.map(({ value }) => value.length)).toEqual([6, large.value.length, 5])
+        const tooLarge = { ...large, value: new Uint8Array(RECORD_BYTES_MAX) }
+        await expect(log.append(topic, [record('k', 'x'), tooLarge])).rejects.toThrow(RecordTooLargeError)
+        expect(await readAll(log, topic, 0)).toHaveLength(3)
+        const fence = await log.acquireFence(topic, 0, 'owner')
+        await log.append(topic, [large], { fence })
+        expect((await readAll(log, topic, 0)).map(({ value }) => value.length).slice(3)).toEqual([large.value.length])
+      }, 60_000)
 
       it('answers from latestOffsets where only newer records follow', async () => {
         const topic = await fixture.topic(2)

@@ -182,6 +182,24 @@ describe('a consumer', () => {
     await applied('1')
   }, 20_000)
 
+  it('halves a batch that takes longer than a statement may', async () => {
+    const sizes: number[] = []
+    await send('1', '2', '3', '4', '5')
+    await start({
+      ordered: true,
+      handle: async (tx, records) => {
+        sizes.push(records.length)
+        await tx.query("set local statement_timeout = '100ms'")
+        if (records.length > 1) await tx.query('select pg_sleep(10)')
+        await applyEffects(tx, records)
+      },
+    })
+    await applied('1', '2', '3', '4', '5')
+    expect(Math.max(...sizes)).toBe(5)
+    // Each of the larger batches was tried once.
+    expect(sizes.filter((size) => size > 1)).toEqual([5, 3, 2, 2])
+  })
+
   it('waits for the transaction in progress when it stops', async () => {
     let release: () => void = () => {}
     const gate = new Promise<void>((resolve) => {

@@ -1,8 +1,9 @@
 import type { Kafka, Message, Producer, RecordMetadata } from 'kafkajs'
 import { oneAtATime } from '../one-at-a-time.ts'
 import { type AppendedAt, type Fence, FencedError, type LogRecord } from '../port.ts'
+import { recordBytes } from '../record-size.ts'
 
-/** Well below the broker's default limit of 1 MiB a batch. */
+/** Batches stay small; only a record that is larger than this goes into a larger one, alone. */
 const CHUNK_BYTES = 400_000
 const ALL_REPLICAS = -1
 
@@ -108,7 +109,13 @@ async function sendAll(send: Send, topic: string, records: Placed[]): Promise<Ap
   for (let at = 0; at < records.length; ) {
     let bytes = 0
     let to = at
-    for (; to < records.length && (to === at || bytes < CHUNK_BYTES); to += 1) bytes += sizeOf(records[to])
+    for (; ; to += 1) {
+      const record = records[to]
+      if (!record) break
+      const size = recordBytes(record)
+      if (to > at && bytes + size > CHUNK_BYTES) break
+      bytes += size
+    }
     const chunk = records.slice(at, to)
     const answers = await send({ topic, acks: ALL_REPLICAS, messages: chunk.map(toMessage) })
     const next = new Map(answers.map(({ partition, baseOffset }) => [partition, BigInt(baseOffset ?? -1)]))
@@ -130,11 +137,3 @@ const toMessage = ({ key, headers, value, partition }: Placed): Message => ({
   partition,
   value: Buffer.from(value.buffer, value.byteOffset, value.byteLength),
 })
-
-function sizeOf(record: Placed | undefined): number {
-  if (!record) return 0
-  let size = record.value.length + Buffer.byteLength(record.key) + 30
-  for (const [name, value] of Object.entries(record.headers))
-    size += Buffer.byteLength(name) + Buffer.byteLength(value) + 4
-  return size
-}

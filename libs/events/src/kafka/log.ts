@@ -11,6 +11,7 @@ import type {
   Subscription,
   SubscriptionHandler,
 } from '../port.ts'
+import { assertFit } from '../record-size.ts'
 import { isTransient, pause } from '../retry.ts'
 import { Appender } from './appender.ts'
 import { type KafkaConnection, kafkaClient } from './client.ts'
@@ -51,6 +52,7 @@ class KafkaLog implements EventLog {
     options: { fence?: Fence } = {},
   ): Promise<AppendedAt[]> {
     if (records.length === 0) return []
+    assertFit(topic, records)
     const { fence } = options
     return this.mapped(async () => {
       if (!fence) {

@@ -130,7 +130,10 @@ export class RenewingSocket extends Duplex {
       this.destroy(new Error('the certificate of the connection has expired, and there was no newer one'))
       return
     }
-    if (nowMs < renewAtMs) return this.lookAt(renewAtMs)
+    if (nowMs < renewAtMs) {
+      this.lookAt(renewAtMs)
+      return
+    }
     if (this.connected && !this.next && !this.successor && this.options.tls().cert !== this.line.cert) this.try()
     this.lookAt(nowMs + Math.min(leftMs, Math.max(LOOK_MS_MIN, leftMs / 4)))
   }

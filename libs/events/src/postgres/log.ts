@@ -12,6 +12,7 @@ import {
   type Subscription,
   type SubscriptionHandler,
 } from '../port.ts'
+import { assertFit } from '../record-size.ts'
 import { asLogError } from './errors.ts'
 import { Session } from './session.ts'
 import { PostgresSubscription } from './subscription.ts'
@@ -62,6 +63,7 @@ class PostgresLog implements EventLog {
     options: { fence?: Fence } = {},
   ): Promise<AppendedAt[]> {
     if (records.length === 0) return []
+    assertFit(topic, records)
     const { fence } = options
     const partitions = await this.choose(topic, records, fence)
     const { rows } = await this.query<{ o_partition: number; o_offset: string }>(
