@@ -11,6 +11,7 @@ export { buildPlugin, PLUGIN_JAR } from './plugin.ts'
 export {
   authorizationProperties,
   type BrokerOptions,
+  composeProperties,
   identityProperties,
   logProperties,
   principalOf,

@@ -49,7 +49,6 @@ export async function prepareKafka(options: KafkaOptions): Promise<KafkaProgram>
     dataDir: data,
     host: HOST,
     port,
-    controllerPort: port + 1,
     advertised: `localhost:${port}`,
     controller: `${HOST}:${port + 1}`,
   })

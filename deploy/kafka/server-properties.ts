@@ -13,11 +13,9 @@ export type BrokerOptions = {
   host: string
   /** Mutual TLS for clients. */
   port: number
-  /** Mutual TLS between brokers and controllers. */
-  controllerPort: number
   /** host:port that clients are told. */
   advertised: string
-  /** host:port of the controller. */
+  /** host:port where the controller listens, and where the broker finds it: mutual TLS too. */
   controller: string
 }
 
@@ -87,13 +85,13 @@ const singleNode: Readonly<Record<string, string>> = {
 
 /** server.properties of a single broker, native or in compose. */
 export function renderServerProperties(options: BrokerOptions): string {
-  const { host, port, controllerPort } = options
+  const { host, port } = options
   const properties = {
     'process.roles': 'broker,controller',
     'node.id': '1',
     'controller.quorum.voters': `1@${options.controller}`,
     'log.dirs': options.dataDir,
-    listeners: `SSL://${host}:${port},CONTROLLER://${host}:${controllerPort}`,
+    listeners: `SSL://${host}:${port},CONTROLLER://${options.controller}`,
     'advertised.listeners': `SSL://${options.advertised}`,
     'listener.security.protocol.map': 'SSL:SSL,CONTROLLER:SSL',
     'controller.listener.names': 'CONTROLLER',
@@ -107,3 +105,16 @@ export function renderServerProperties(options: BrokerOptions): string {
     .map(([key, value]) => `${key}=${value.replaceAll('\\', '\\\\')}\n`)
     .join('')
 }
+
+/** The broker of deploy/compose.yaml: server.compose.properties, which start.sh runs. */
+export const composeProperties = (): string =>
+  renderServerProperties({
+    trustDomain: 'bitka.local',
+    svidFiles: ['/run/svid/keystore.pem'],
+    bundleFile: '/run/svid/bundle.pem',
+    dataDir: '/var/lib/kafka/data',
+    host: '0.0.0.0',
+    port: 9093,
+    advertised: 'kafka:9093',
+    controller: '127.0.0.1:9094',
+  })
