@@ -1,5 +1,5 @@
 /** What came of a request: an answer, or nobody knows. */
-export type Answer = { status: number; data: unknown; code: string | undefined } | { status: 'unknown' }
+export type Answer = { status: number; data: unknown; code: string | undefined } | { status: 'unknown'; http?: number }
 
 export type Call = { method: string; path: string; token?: string; key?: string; body?: object; timeoutMs?: number }
 
@@ -22,7 +22,7 @@ export async function call(
       signal: AbortSignal.timeout(timeoutMs),
     })
     const answer = (await response.json()) as Envelope
-    if (response.status >= 500) return { status: 'unknown' }
+    if (response.status >= 500) return { status: 'unknown', http: response.status }
     return { status: response.status, data: answer.data, code: answer.error?.code }
   } catch {
     return { status: 'unknown' }

@@ -43,7 +43,7 @@ const idOf = (data: unknown, field: string): string => String((data as Record<st
 export class LoadClient {
   /** What the exchange has acknowledged: it must all be there, once. */
   readonly acknowledged = new Map<string, Done>()
-  readonly counts = { orders: 0, cancels: 0, transfers: 0, refused: 0, unknown: 0 }
+  readonly counts = { orders: 0, cancels: 0, transfers: 0, refused: 0, unknown: 0, serverErrors: 0 }
   private readonly people: Person[] = []
   private readonly random
   private unsure: Done[] = []
@@ -153,18 +153,24 @@ export class LoadClient {
     if (id === undefined) return
     this.counts.cancels += 1
     const answer = await call(this.options.url, { method: 'DELETE', path: `/v1/orders/${id}`, token: person.token })
-    if (answer.status === 'unknown') this.counts.unknown += 1
+    this.countUnknown(answer)
   }
 
   private async record(kind: Done['kind'], person: Person, request: Call): Promise<void> {
     const done: Done = { id: '', kind, person, request }
     const answer = await call(this.options.url, request)
     if (answer.status === 'unknown') {
-      this.counts.unknown += 1
+      this.countUnknown(answer)
       this.unsure.push(done)
       // As a careful program would: what has just failed is not hammered.
       await pause(UNKNOWN_PAUSE_MS)
     } else this.note(done, answer)
+  }
+
+  private countUnknown(answer: Answer): void {
+    if (answer.status !== 'unknown') return
+    this.counts.unknown += 1
+    if ('http' in answer && answer.http !== undefined) this.counts.serverErrors += 1
   }
 
   private note(done: Done, answer: Answer): void {
