@@ -1,6 +1,13 @@
 import type { EventLog, LogRecord } from '@bitka/events'
 
-export type KafkaFigures = { eventsPerSecond: number; events: number; p50Ms: number; p99Ms: number }
+export type KafkaFigures = {
+  eventsPerSecond: number
+  events: number
+  /** Of this process. */
+  cpuUsPerEvent: number
+  p50Ms: number
+  p99Ms: number
+}
 
 const BATCH = 100
 const IN_FLIGHT = 5
@@ -35,9 +42,17 @@ export async function measureKafka(log: EventLog, topic: string, events = 100_00
   }
   await run(events / 4)
   waits.length = 0
+  const cpu = process.cpuUsage()
   const tookMs = await run(events)
+  const { user, system } = process.cpuUsage(cpu)
   const sorted = waits.sort((a, b) => a - b)
   const quantile = (q: number): number => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? 0
   const sent = sorted.length * BATCH
-  return { eventsPerSecond: (sent / tookMs) * 1_000, events: sent, p50Ms: quantile(0.5), p99Ms: quantile(0.99) }
+  return {
+    eventsPerSecond: (sent / tookMs) * 1_000,
+    events: sent,
+    cpuUsPerEvent: (user + system) / sent,
+    p50Ms: quantile(0.5),
+    p99Ms: quantile(0.99),
+  }
 }

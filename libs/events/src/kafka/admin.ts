@@ -2,7 +2,7 @@ import { silentLogger } from '@bitka/kernel'
 import kafkajs, { type AclEntry, type Admin } from 'kafkajs'
 import { pause } from '../retry.ts'
 import { topics as allTopics, type ServiceName, type TopicTable } from '../topics.ts'
-import { type KafkaConnection, kafkaClient } from './client.ts'
+import { type KafkaConnection, kafkaClient, kafkaConfig } from './client.ts'
 import { aclText, type FoundState, type KafkaPlan, planKafka, type WantedTopic, wantedState } from './plan.ts'
 
 export type SyncKafkaOptions = KafkaConnection & {
@@ -49,7 +49,8 @@ export async function syncKafkaTopics(options: SyncKafkaOptions): Promise<KafkaP
 /** True when a broker answers; throws what keeps it from that. */
 export async function kafkaIsReady(connection: Pick<KafkaConnection, 'brokers' | 'tls'>): Promise<boolean> {
   const retry = { retries: 0, initialRetryTime: 50, maxRetryTime: 50 }
-  const admin = kafkaClient({ ...connection, service: 'ready', logger: silentLogger }).admin({ retry })
+  const config = kafkaConfig({ ...connection, service: 'ready', logger: silentLogger })
+  const admin = new kafkajs.Kafka({ ...config, retry }).admin()
   try {
     await admin.connect()
     const { brokers, controller } = await admin.describeCluster()

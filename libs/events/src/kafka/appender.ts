@@ -1,31 +1,42 @@
 import type { Kafka, Message, Producer, RecordMetadata } from 'kafkajs'
 import { oneAtATime } from '../one-at-a-time.ts'
-import { type AppendedAt, type Fence, FencedError, type LogRecord } from '../port.ts'
+import { type AppendedAt, type Fence, FencedError, ForbiddenTopicError, type LogRecord } from '../port.ts'
 import { recordBytes } from '../record-size.ts'
+import { asLogError } from './errors.ts'
+import { TopicQueue } from './topic-queue.ts'
 
 /** Batches stay small; only a record that is larger than this goes into a larger one, alone. */
-const CHUNK_BYTES = 400_000
+export const CHUNK_BYTES = 400_000
 const ALL_REPLICAS = -1
 
-type Placed = LogRecord & { partition: number }
+/** A record that knows its partition. */
+export type Placed = LogRecord & { partition: number }
 type Send = (record: { topic: string; acks: number; messages: Message[] }) => Promise<RecordMetadata[]>
 type Owner = { fence: Fence; producer: Producer; inTurn: ReturnType<typeof oneAtATime> }
 
 /** Sends records: one idempotent producer for plain appends, one transactional producer for each partition that is owned. */
 export class Appender {
   private plain: Promise<Producer> | undefined
+  private readonly queues = new Map<string, TopicQueue>()
   private readonly owners = new Map<string, Owner>()
   private tokens = 0n
 
   constructor(private readonly kafka: Kafka) {}
 
-  async append(topic: string, records: Placed[]): Promise<AppendedAt[]> {
+  append(topic: string, records: Placed[]): Promise<AppendedAt[]> {
+    const queue = this.queues.get(topic) ?? new TopicQueue((all) => this.send(topic, all))
+    this.queues.set(topic, queue)
+    return queue.add(records)
+  }
+
+  private async send(topic: string, records: Placed[]): Promise<AppendedAt[]> {
     this.plain ??= this.connect()
     const { plain } = this
     try {
       const producer = await plain
       return await sendAll((request) => producer.send(request), topic, records)
     } catch (error) {
+      if (asLogError(error) instanceof ForbiddenTopicError) throw error
       // It is not known whether the broker has the last batch. The next one would bear its number and be taken for it.
       if (this.plain === plain) this.plain = undefined
       plain.then((producer) => producer.disconnect()).catch(() => undefined)

@@ -9,13 +9,12 @@ import { FrameCounter, PROBE_REQUEST } from './frames.ts'
 type Options = { host: string; port: number; tls: () => KafkaTls; logger: Logger }
 type Line = { socket: TLSSocket; cert: string; expiresAtMs: number }
 
-/** A connection is renewed when this part of its certificate's remaining life has passed: then a newer one is there. */
-const RENEW_AFTER_MIN = 0.6
-/** Spread, so that not all connections of a mesh come at once. */
-const RENEW_AFTER_SPREAD = 0.2
-/** Between two looks, however far away the time is: longer timers overflow. */
+/** Whether there is a newer certificate is asked each time this part of the old one's remaining life has passed. */
+const LOOK_PART = 0.1
+/** Up to this much more, so that not all connections of a mesh are renewed at once. */
+const LOOK_SPREAD = 0.1
 const LOOK_MS_MAX = 3_600_000
-const LOOK_MS_MIN = 100
+const LOOK_MS_MIN = 50
 const KEEP_ALIVE_MS = 60_000
 
 /**
@@ -30,6 +29,7 @@ export class RenewingSocket extends Duplex {
   private readonly answers = new FrameCounter()
   private outstanding = 0
   private connected = false
+  private isUnref = false
   /** Proven to work: it takes over when nothing is outstanding, and until then nothing new is sent. */
   private successor: Line | undefined
   private held: (() => void) | undefined
@@ -76,7 +76,9 @@ export class RenewingSocket extends Duplex {
 
   /** kafkajs lets go of the process with it when it disconnects. */
   unref(): this {
-    this.line.socket.unref()
+    // Once: a socket that is still connecting keeps a listener for each call.
+    if (!this.isUnref) this.line.socket.unref()
+    this.isUnref = true
     return this
   }
 
@@ -113,29 +115,32 @@ export class RenewingSocket extends Duplex {
     socket.once('close', () => {
       if (!ended) this.destroy(this.writableEnded ? undefined : new Error('the connection was closed'))
     })
-    const leftMs = line.expiresAtMs - Date.now()
-    this.lookAt(Date.now() + leftMs * (RENEW_AFTER_MIN + RENEW_AFTER_SPREAD * Math.random()))
+    this.lookLater()
   }
 
-  private lookAt(renewAtMs: number): void {
+  private lookLater(): void {
     clearTimeout(this.timer)
-    const waitMs = Math.min(LOOK_MS_MAX, Math.max(LOOK_MS_MIN, renewAtMs - Date.now()))
-    this.timer = setTimeout(() => this.look(renewAtMs), waitMs).unref()
+    const leftMs = this.line.expiresAtMs - Date.now()
+    const waitMs = leftMs * (LOOK_PART + LOOK_SPREAD * Math.random())
+    this.timer = setTimeout(() => this.look(), Math.min(LOOK_MS_MAX, Math.max(LOOK_MS_MIN, waitMs))).unref()
   }
 
-  private look(renewAtMs: number): void {
-    const nowMs = Date.now()
-    const leftMs = this.line.expiresAtMs - nowMs
-    if (leftMs <= 0) {
+  private look(): void {
+    if (this.line.expiresAtMs <= Date.now()) {
       this.destroy(new Error('the certificate of the connection has expired, and there was no newer one'))
       return
     }
-    if (nowMs < renewAtMs) {
-      this.lookAt(renewAtMs)
-      return
+    if (this.connected && !this.next && !this.successor && this.newest() !== this.line.cert) this.try()
+    this.lookLater()
+  }
+
+  private newest(): string {
+    try {
+      return this.options.tls().cert
+    } catch {
+      // No identity at the moment.
+      return this.line.cert
     }
-    if (this.connected && !this.next && !this.successor && this.options.tls().cert !== this.line.cert) this.try()
-    this.lookAt(nowMs + Math.min(leftMs, Math.max(LOOK_MS_MIN, leftMs / 4)))
   }
 
   /** Opens the connection that will take over, and has the broker answer on it: only then it has accepted us. */

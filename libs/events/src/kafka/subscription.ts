@@ -67,6 +67,8 @@ export class KafkaSubscription implements Subscription {
       rebalanceTimeout: 10_000,
       // Also how long a paused consumer sleeps between heartbeats, and how long disconnect() takes.
       maxWaitTimeInMs: 100,
+      // How soon the group notices that a topic has more partitions.
+      metadataMaxAge: 10_000,
       allowAutoTopicCreation: false,
       // A broker that is still loading the group lets the consumer crash and start again; that is no end.
       retry: { initialRetryTime: 100, maxRetryTime: 2_000, retries: 10 },
