@@ -47,6 +47,8 @@ export type SubscriptionHandler = {
 export type Subscription = {
   /** The partitions that this process owns now. */
   assigned(): { topic: string; partition: number }[]
+  /** True while the shares of the group are known: what is not assigned here is another process's. */
+  isSettled(): boolean
   /** Waits for the batches in progress, then gives the partitions up. */
   close(): Promise<void>
 }

@@ -2,7 +2,7 @@ import { newId, silentLogger } from '@bitka/kernel'
 import { MatchResultsSchema } from '@bitka/proto/bitka/events/v1/trading_pb'
 import { MatchingOperatorService, MatchingService } from '@bitka/proto/bitka/matching/v1/matching_pb'
 import type { RunningService } from '@bitka/service'
-import { type FakeAuth, fakeAuth, storePermissionSuite, waitFor } from '@bitka/testkit'
+import { type FakeAuth, fakeAuth, freePort, storePermissionSuite, waitFor } from '@bitka/testkit'
 import { fromBinary } from '@bufbuild/protobuf'
 import { startMatching } from '../src/service.ts'
 import { Trader } from './command-records.ts'
@@ -36,6 +36,27 @@ const status = async (symbol: string) => {
   const { markets } = await (await client()).getStatus({})
   return markets.find((market) => market.symbol === symbol)
 }
+
+it('a second process stands by: it is ready, and takes over what the first gives up', async () => {
+  const standby = await startMatching(
+    { ...exchange.platform.env('matching'), BITKA_RPC_PORT: String(await freePort()) },
+    { log: silentLogger },
+  )
+  const shares = async (service: RunningService) =>
+    (await service.health()).dependencies
+      .filter(({ name }) => name.startsWith('matching partition'))
+      .map(({ ok, detail }) => (ok && detail === 'with another process' ? 'another’s' : ok ? 'own' : detail))
+  try {
+    await waitFor(async () => (await standby.health()).ready)
+    expect(new Set(await shares(standby))).toEqual(new Set(['another’s']))
+    await matching.stop()
+    await waitFor(async () => (await shares(standby)).every((share) => share === 'own'))
+    expect((await standby.health()).ready).toBe(true)
+  } finally {
+    await standby.stop()
+    await start()
+  }
+})
 
 describe('matching', () => {
   const trader = new Trader('BTC-THB', 2).order('bid 99 x 4 by bob').order('ask 101 x 3 by bob').orders(40)

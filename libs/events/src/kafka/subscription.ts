@@ -30,6 +30,7 @@ export class KafkaSubscription implements Subscription {
   private joining: Promise<void> | undefined
   private closing: Promise<void> | undefined
   private failures = 0
+  private settled = false
 
   constructor(private readonly options: Options) {}
 
@@ -41,6 +42,10 @@ export class KafkaSubscription implements Subscription {
     return [...this.workers.values()]
       .filter(({ controller }) => !controller.signal.aborted)
       .map(({ topic, partition }) => ({ topic, partition }))
+  }
+
+  isSettled(): boolean {
+    return this.settled
   }
 
   close(): Promise<void> {
@@ -76,10 +81,13 @@ export class KafkaSubscription implements Subscription {
     this.consumer = consumer
     consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
       this.failures = 0
-      if (this.consumer === consumer) this.assign(payload.memberAssignment)
+      if (this.consumer !== consumer) return
+      this.assign(payload.memberAssignment)
+      this.settled = true
     })
     consumer.on(consumer.events.CRASH, ({ payload }) => {
       if (this.consumer !== consumer) return
+      this.settled = false
       this.assign({})
       logger.warn({ err: payload.error, group, restart: payload.restart }, 'the group consumer crashed')
       if (!payload.restart) this.rejoin(consumer)

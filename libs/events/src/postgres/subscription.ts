@@ -28,10 +28,12 @@ export class PostgresSubscription implements Subscription {
   private readonly workers = new Map<string, Worker>()
   private readonly forgetLost: () => void
   private loop: Loop | undefined
+  private settled = false
   private closing: Promise<void> | undefined
 
   constructor(private readonly options: Options) {
     this.forgetLost = options.session.onLost(() => {
+      this.settled = false
       for (const { controller } of this.workers.values()) controller.abort()
     })
   }
@@ -53,6 +55,10 @@ export class PostgresSubscription implements Subscription {
     return [...this.workers.values()]
       .filter(({ controller }) => !controller.signal.aborted)
       .map(({ topic, partition }) => ({ topic, partition }))
+  }
+
+  isSettled(): boolean {
+    return this.settled
   }
 
   close(): Promise<void> {
@@ -83,6 +89,7 @@ export class PostgresSubscription implements Subscription {
       const place = free.get(name)
       if (place) this.begin(name, place.topic, place.partition)
     }
+    this.settled = true
   }
 
   private begin(name: string, topic: string, partition: number): void {

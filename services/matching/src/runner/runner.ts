@@ -19,6 +19,8 @@ export type Running = { partition: number; board: Board; market: Market }
 export type Runner = {
   /** The partitions that are taken over whole, by number. */
   owned(): ReadonlyMap<number, OwnedPartition>
+  /** Whose a partition is that is not taken over: soon ours, another process's, or not known yet. */
+  shareOf(partition: number): 'ours' | 'another’s' | 'unknown'
   /** By symbol. */
   markets(): Running[]
   /** @throws DomainError not_found; unavailable while another partition could hold it */
@@ -47,6 +49,13 @@ class PartitionRunner implements Runner {
 
   owned(): ReadonlyMap<number, OwnedPartition> {
     return this.partitions
+  }
+
+  shareOf(partition: number): 'ours' | 'another’s' | 'unknown' {
+    const { subscription } = this
+    if (!subscription || this.isFenced) return 'unknown'
+    if (subscription.assigned().some((place) => place.partition === partition)) return 'ours'
+    return subscription.isSettled() ? 'another’s' : 'unknown'
   }
 
   markets(): Running[] {
