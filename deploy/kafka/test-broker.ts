@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync }
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type DevCa, startDevCa, svidFiles } from '@bitka/dev-ca'
+import { type DevCa, issueForeignSvid, startDevCa, svidFiles } from '@bitka/dev-ca'
 import { type KafkaConnection, type KafkaTls, syncKafkaTopics, type TopicTable } from '@bitka/events'
 import { silentLogger } from '@bitka/kernel'
 import { brokerCheck } from '@bitka/service'
@@ -20,6 +20,8 @@ export type TestKafka = {
   connect(name: string): KafkaConnection
   /** TLS of a client that shows this certificate. */
   tls(svid: { certificatePem: string; privateKeyPem: string }): KafkaTls
+  /** TLS of a client whose certificate another CA has signed. */
+  foreign(uris: string[]): Promise<KafkaTls>
   /** Topics, and the rules that belong to them. */
   sync(topics: TopicTable): Promise<void>
   stop(): Promise<void>
@@ -74,18 +76,20 @@ export async function startTestKafka(parts: string): Promise<TestKafka> {
         return { key: key ?? '', cert: cert ?? '', ca: bundle ?? '', checkServerIdentity: brokerCheck(TRUST_DOMAIN) }
       },
     })
+    const tls: TestKafka['tls'] = ({ certificatePem: cert, privateKeyPem: key }) => ({
+      key,
+      cert,
+      ca: roots(),
+      checkServerIdentity: brokerCheck(TRUST_DOMAIN),
+    })
     return {
       broker,
       ca,
       dir,
       logFile,
       connect,
-      tls: ({ certificatePem: cert, privateKeyPem: key }) => ({
-        key,
-        cert,
-        ca: roots(),
-        checkServerIdentity: brokerCheck(TRUST_DOMAIN),
-      }),
+      tls,
+      foreign: async (uris) => tls(await issueForeignSvid(TRUST_DOMAIN, uris)),
       async sync(topics) {
         await syncKafkaTopics({
           ...connect('kafka-admin'),

@@ -1,7 +1,17 @@
 import { randomBytes } from 'node:crypto'
 import { silentLogger } from '@bitka/kernel'
-import { kafkaAcls, openKafkaLog, syncKafkaTopics, type TopicTable, topics } from '../src/index.ts'
+import {
+  aclText,
+  eventLogSchema,
+  kafkaAcls,
+  openKafkaLog,
+  serviceNames,
+  syncKafkaTopics,
+  type TopicTable,
+  topics,
+} from '../src/index.ts'
 import { logConformance } from './conformance.ts'
+import { eventsFixture } from './fixture.ts'
 
 /** host:port of a Kafka broker without TLS, comma separated; the suite is run against it. */
 const brokers = process.env.BITKA_TEST_KAFKA_BROKERS?.split(',')
@@ -40,15 +50,28 @@ if (brokers) {
 }
 
 describe('the ACLs of Kafka', () => {
-  const acls = kafkaAcls(topics, (service) => `User:${service}`)
-  const WRITE = 4
-  const TOPIC = 2
-  it('let nobody but the producers write', () => {
-    for (const [topic, { producers }] of Object.entries(topics)) {
-      const writers = acls.filter(
-        (acl) => acl.resourceType === TOPIC && acl.resourceName === topic && acl.operation === WRITE,
-      )
-      expect(writers.map(({ principal }) => principal)).toEqual(producers.map((service) => `User:${service}`))
+  it('let those write and read whom the log in PostgreSQL lets', async () => {
+    const fixture = await eventsFixture([...serviceNames])
+    try {
+      const roleOf = new Map(serviceNames.map((service) => [fixture.database.of(service).appRole, service]))
+      const { ownerUrl } = fixture.database.of(eventLogSchema)
+      const grants = async (table: 'topic_producers' | 'topic_consumers', verb: string): Promise<string[]> => {
+        const sql = `select t.name, p.role from event_log.${table} p join event_log.topics t on t.id = p.topic_id`
+        const rows = await fixture.run<{ name: string; role: string }>(ownerUrl, sql)
+        return rows.map(({ name, role }) => `allow User:${roleOf.get(role)} ${verb} TOPIC ${name}`)
+      }
+      const rules = (verb: string): string[] =>
+        kafkaAcls(topics, (service) => `User:${service}`)
+          .map(aclText)
+          .filter((rule) => rule.includes(` ${verb} TOPIC `))
+          .sort()
+      const writes = await grants('topic_producers', 'WRITE')
+      expect(rules('WRITE')).toEqual(writes.sort())
+      // Producers read their own topics too.
+      const reads = [...(await grants('topic_consumers', 'READ')), ...(await grants('topic_producers', 'READ'))]
+      expect(rules('READ')).toEqual([...new Set(reads)].sort())
+    } finally {
+      await fixture.stop()
     }
-  })
+  }, 60_000)
 })
