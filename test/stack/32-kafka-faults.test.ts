@@ -179,7 +179,7 @@ describe('Kafka under load', () => {
   })
 
   it('ends a connection when its certificate expires and there is no newer one', async () => {
-    const tls = await shortLived('order')
+    const tls = await shortLived('order', 4_000)
     tls.stop()
     const log = open({ ...kafka.connect('order'), tls: tls.tls })
     await log.append(topic('expire'), [entry('k', 0, 'in time')])
@@ -242,13 +242,13 @@ describe('Kafka under load', () => {
     }
   })
 
-  /** Certificates that live for ten seconds, replaced every three. */
-  async function shortLived(service: string): Promise<{ tls: () => KafkaTls; stop(): void }> {
+  /** Certificates that live for some seconds, replaced every three. */
+  async function shortLived(service: string, ttlMs = 10_000): Promise<{ tls: () => KafkaTls; stop(): void }> {
     const issue = async (): Promise<KafkaTls> =>
       kafka.tls(
         await kafka.ca.issue({
           uris: [`spiffe://bitka.local/ns/bitka/sa/${service}`],
-          notAfterMs: Date.now() + 10_000,
+          notAfterMs: Date.now() + ttlMs,
         }),
       )
     let current = await issue()

@@ -62,10 +62,13 @@ class OutboxRelay implements Relay {
   /** Holds the advisory lock. All of the relay's SQL runs on it, so a relay that lost the lock can mark nothing. */
   private client: PoolClient | undefined
   private leader = false
+  private readonly inTurn = oneAtATime()
   private forget: (() => void) | undefined
   private failures = 0
   /** Topic → since when its oldest row waits, by performance.now(). */
   private oldest = new Map<string, number>()
+  /** Topics that are being sent: none waits for another, and no row is sent twice at once. */
+  private readonly sending = new Map<string, Promise<void>>()
   /** Topics whose last append failed, so that one refused topic does not hold up the others. */
   private readonly blocked = new Map<string, { failures: number; untilMs: number }>()
 
@@ -91,6 +94,7 @@ class OutboxRelay implements Relay {
 
   async stop(): Promise<void> {
     await this.loop.stop()
+    await Promise.all(this.sending.values())
     this.metrics?.ageSources.delete(this.ages)
     this.disconnect()
   }
@@ -109,9 +113,9 @@ class OutboxRelay implements Relay {
         await this.watch(client)
         return false
       }
-      const more = await this.sendRound(client)
+      await this.sendRound(client)
       this.failures = 0
-      return more
+      return false
     } catch (error) {
       if (signal.aborted) return false
       this.failures += 1
@@ -168,18 +172,18 @@ class OutboxRelay implements Relay {
     this.oldest = new Map(rows.map((row) => [row.topic, performance.now() - Number(row.age_ms)]))
   }
 
-  /** Answers true when there may be more to send at once. */
-  private async sendRound(client: PoolClient): Promise<boolean> {
+  /** Sends what is there of each topic that is not being sent already. */
+  private async sendRound(client: PoolClient): Promise<void> {
     const { batch = 500 } = this.options
     const nowMs = performance.now()
-    const held = [...this.blocked].filter(([, { untilMs }]) => untilMs > nowMs).map(([topic]) => topic)
-    const { rows } = await client.query<Row>(
-      `select outbox.id::text, topic, partition, key, headers, value,
+    const failing = [...this.blocked].filter(([, { untilMs }]) => untilMs > nowMs).map(([topic]) => topic)
+    const held = [...failing, ...this.sending.keys()]
+    const select = `select outbox.id::text, topic, partition, key, headers, value,
          (extract(epoch from created_at) * 1000)::bigint::text as created_ms,
          extract(epoch from clock_timestamp() - created_at) * 1000 as age_ms
-       from outbox where sent_at is null and topic <> all ($1::text[]) order by outbox.id limit $2`,
-      [held, batch],
-    )
+       from outbox where sent_at is null and topic <> all ($1::text[]) order by outbox.id limit $2`
+    // The connection takes one query at a time, and may be marking what another topic has sent.
+    const { rows } = await this.inTurn(() => client.query<Row>(select, [held, batch]))
     const byTopic = new Map<string, Row[]>()
     for (const row of rows) {
       const group = byTopic.get(row.topic)
@@ -191,12 +195,21 @@ class OutboxRelay implements Relay {
       oldest.set(topic, performance.now() - Math.max(...group.map((row) => Number(row.age_ms))))
     }
     this.oldest = oldest
-    const inTurn = oneAtATime()
-    const mark = (ids: string[]) => inTurn(() => this.mark(client, ids))
-    // All of them, before another round may send the same rows again.
-    const sent = await Promise.allSettled([...byTopic].map(([topic, group]) => this.sendTopic(topic, group, mark)))
-    for (const outcome of sent) if (outcome.status === 'rejected') throw outcome.reason
-    return rows.length === batch && sent.some((outcome) => outcome.status === 'fulfilled' && outcome.value)
+    for (const [topic, group] of byTopic) {
+      const sent = this.sendTopic(topic, group, (ids) => this.inTurn(() => this.mark(client, ids)))
+        .then(
+          (done) => {
+            // More may have come meanwhile.
+            if (done) this.loop.wake()
+          },
+          (error: unknown) => {
+            this.options.logger.warn({ err: error, topic }, 'sent rows could not be marked; they are sent again')
+            if (client === this.client) this.disconnect()
+          },
+        )
+        .finally(() => this.sending.delete(topic))
+      this.sending.set(topic, sent)
+    }
   }
 
   /** Answers whether the topic's rows are in the log and marked. Only a failed mark rejects: it loses the connection. */

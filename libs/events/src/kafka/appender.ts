@@ -1,16 +1,12 @@
 import type { Kafka, Message, Producer, RecordMetadata } from 'kafkajs'
 import { oneAtATime } from '../one-at-a-time.ts'
-import { type AppendedAt, type Fence, FencedError, ForbiddenTopicError, type LogRecord } from '../port.ts'
+import { type AppendedAt, type Fence, FencedError, ForbiddenTopicError } from '../port.ts'
 import { recordBytes } from '../record-size.ts'
 import { asLogError } from './errors.ts'
-import { TopicQueue } from './topic-queue.ts'
+import { CHUNK_BYTES, type Placed, TopicQueue } from './topic-queue.ts'
 
-/** Batches stay small; only a record that is larger than this goes into a larger one, alone. */
-export const CHUNK_BYTES = 400_000
 const ALL_REPLICAS = -1
 
-/** A record that knows its partition. */
-export type Placed = LogRecord & { partition: number }
 type Send = (record: { topic: string; acks: number; messages: Message[] }) => Promise<RecordMetadata[]>
 type Owner = { fence: Fence; producer: Producer; inTurn: ReturnType<typeof oneAtATime> }
 

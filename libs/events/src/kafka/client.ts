@@ -1,19 +1,10 @@
 import { connect as connectTcp } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { PeerCertificate } from 'node:tls'
 import type { Logger } from '@bitka/kernel'
 // Node finds the names of this CommonJS module only on its default export.
 import kafkajs, { type Kafka, type KafkaConfig, type logCreator } from 'kafkajs'
 import { RenewingSocket } from './renewing-socket.ts'
-
-export type KafkaTls = {
-  /** PEM. */
-  key: string
-  cert: string
-  ca: string | string[]
-  /** Who the broker must be; default: its host name. With SPIFFE ids: check the URI in `subjectaltname`. */
-  checkServerIdentity?: (host: string, certificate: PeerCertificate) => Error | undefined
-}
+import type { KafkaTls } from './tls.ts'
 
 export type KafkaConnection = {
   /** host:port of some brokers. */

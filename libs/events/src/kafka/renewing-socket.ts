@@ -3,8 +3,8 @@ import { isIP } from 'node:net'
 import { Duplex } from 'node:stream'
 import { connect, type TLSSocket } from 'node:tls'
 import type { Logger } from '@bitka/kernel'
-import type { KafkaTls } from './client.ts'
 import { FrameCounter, PROBE_REQUEST } from './frames.ts'
+import type { KafkaTls } from './tls.ts'
 
 type Options = { host: string; port: number; tls: () => KafkaTls; logger: Logger }
 type Line = { socket: TLSSocket; cert: string; expiresAtMs: number }

@@ -1,6 +1,11 @@
-import type { AppendedAt } from '../port.ts'
+import type { AppendedAt, LogRecord } from '../port.ts'
 import { recordBytes } from '../record-size.ts'
-import { CHUNK_BYTES, type Placed } from './appender.ts'
+
+/** Batches stay small; only a record that is larger than this goes into a larger one, alone. */
+export const CHUNK_BYTES = 400_000
+
+/** A record that knows its partition. */
+export type Placed = LogRecord & { partition: number }
 
 type Waiting = {
   records: Placed[]
