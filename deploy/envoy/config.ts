@@ -341,7 +341,7 @@ function gatewayCluster(name: string, options: EdgeOptions, pick: 'http' | 'grpc
           timeout: '2s',
           interval: '1s',
           no_traffic_interval: '1s',
-          unhealthy_threshold: 2,
+          unhealthy_threshold: 1,
           healthy_threshold: 1,
           http_health_check: { path: '/healthz' },
         },

@@ -73,6 +73,8 @@ const gatewayOf = (port: number): Env => ({
   BITKA_HTTP_PORT: String(port),
   BITKA_GRPC_PORT: String(port + 1),
   BITKA_TLS_IDENTITY: 'yes',
+  // Envoy looks every second.
+  BITKA_LAME_DUCK_MS: '3000',
 })
 
 /** Where every service is, with the place of a second replica, which is there only while a service is replaced. */

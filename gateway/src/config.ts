@@ -74,6 +74,11 @@ const schema = z.object({
   BITKA_BODY_BYTES: count(65_536),
   /** Open connections in all; more are refused. */
   BITKA_CONNECTIONS: count(20_000),
+  /**
+   * How long the gateway still takes requests once it is told to stop, ms: health checks fail and connections end with their
+   * request, so that a front proxy turns to others before anything is refused.
+   */
+  BITKA_LAME_DUCK_MS: z.coerce.number().int().min(0).max(60_000).default(0),
   /** How long requests under way may take to end when the gateway stops, ms. */
   BITKA_DRAIN_MS: count(10_000),
 

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { type Clock, createLogger, type Logger, systemClock } from '@bitka/kernel'
 import { WorkloadIdentity } from '@bitka/mesh'
 import { type RunningService, type ServiceEnv, serveMetrics } from '@bitka/service'
@@ -37,6 +38,7 @@ export async function startGateway(env: ServiceEnv, overrides: GatewayOverrides 
 async function serve(context: EdgeContext): Promise<RunningGateway> {
   const { config, log, registry, identity } = context
   const { BITKA_METRICS_PORT: metricsPort, BITKA_METRICS_HOST: metricsHost, BITKA_DRAIN_MS: drainMs } = config
+  const { BITKA_LAME_DUCK_MS: lameDuckMs } = config
   const edge = createEdge(context)
   const { app, streams, readiness } = edge
   try {
@@ -52,6 +54,7 @@ async function serve(context: EdgeContext): Promise<RunningGateway> {
     log.info({ port: listeners.port, profile: config.BITKA_PROFILE }, 'gateway started')
     const stop = async (): Promise<void> => {
       app.drain()
+      await pause(lameDuckMs)
       edge.endStreams()
       await Promise.all([listeners.close(drainMs), streams.close()])
       await prometheus?.stop()

@@ -27,7 +27,7 @@ export class App {
 
   constructor(private readonly options: AppOptions) {}
 
-  /** From now on connections end with their request, and readiness says no. */
+  /** From now on connections end with their request, and health checks say no. */
   drain(): void {
     this.draining = true
   }
@@ -63,7 +63,11 @@ export class App {
   private ownAnswer(path: string): { route: string; answer: (exchange: Exchange) => Promise<void> } | undefined {
     switch (path) {
       case '/healthz':
-        return { route: 'healthz', answer: async (exchange) => exchange.sendJson(200, { status: 'ok' }) }
+        return {
+          route: 'healthz',
+          answer: async (exchange) =>
+            exchange.sendJson(this.draining ? 503 : 200, { status: this.draining ? 'stopping' : 'ok' }),
+        }
       case '/readyz':
         return { route: 'readyz', answer: (exchange) => this.answerReady(exchange) }
       case '/openapi.json':

@@ -196,18 +196,18 @@ class OutboxRelay implements Relay {
     }
     this.oldest = oldest
     for (const [topic, group] of byTopic) {
-      const sent = this.sendTopic(topic, group, (ids) => this.inTurn(() => this.mark(client, ids)))
-        .then(
-          (done) => {
-            // More may have come meanwhile.
-            if (done) this.loop.wake()
-          },
-          (error: unknown) => {
-            this.options.logger.warn({ err: error, topic }, 'sent rows could not be marked; they are sent again')
-            if (client === this.client) this.disconnect()
-          },
-        )
-        .finally(() => this.sending.delete(topic))
+      const sent = this.sendTopic(topic, group, (ids) => this.inTurn(() => this.mark(client, ids))).then(
+        (done) => {
+          this.sending.delete(topic)
+          // More may have come meanwhile.
+          if (done) this.loop.wake()
+        },
+        (error: unknown) => {
+          this.sending.delete(topic)
+          this.options.logger.warn({ err: error, topic }, 'sent rows could not be marked; they are sent again')
+          if (client === this.client) this.disconnect()
+        },
+      )
       this.sending.set(topic, sent)
     }
   }

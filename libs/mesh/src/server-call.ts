@@ -147,12 +147,12 @@ export class ServerCall {
     }
     // What a handler throws because it was stopped matters less than why it was.
     const refusal = toDomainError(aborted ? reason : error, this.log)
-    this.end(refusal.kind)
+    this.end(refusal.kind, refusal.message)
     return refusal
   }
 
   /** Ends the call's bookkeeping: timers, metrics, and the one log line of the request. */
-  end(outcome: Outcome): void {
+  end(outcome: Outcome, reason?: string): void {
     clearTimeout(this.timer)
     // grpc-js also says "cancelled" when the stream of an answered call closes.
     this.call.off('cancelled', this.onCancelled)
@@ -169,7 +169,7 @@ export class ServerCall {
       ms: Math.round(tookMs * 100) / 100,
     }
     if (outcome === 'internal') this.env.log.error({ ...line, request: this.redacted() }, 'rpc')
-    else if (refusals.has(outcome)) this.env.log.warn(line, 'rpc')
+    else if (refusals.has(outcome)) this.env.log.warn({ ...line, reason }, 'rpc')
     else if (this.env.log.isLevelEnabled('debug')) this.env.log.debug({ ...line, request: this.redacted() }, 'rpc')
     else this.env.log.info(line, 'rpc')
   }
