@@ -16,6 +16,8 @@ const LOOK_SPREAD = 0.1
 const LOOK_MS_MAX = 3_600_000
 const LOOK_MS_MIN = 50
 const KEEP_ALIVE_MS = 60_000
+/** Longer than a broker takes for any answer that we wait for. */
+const QUIET_TIMEOUT_MS = 30_000
 
 /**
  * One connection to a broker as kafkajs sees it. Beneath, a new TLS connection with the newest certificate takes the old
@@ -33,6 +35,7 @@ export class RenewingSocket extends Duplex {
   /** Proven to work: it takes over when nothing is outstanding, and until then nothing new is sent. */
   private successor: Line | undefined
   private held: (() => void) | undefined
+  private letGo: () => void = () => undefined
   private timer: NodeJS.Timeout | undefined
 
   constructor(
@@ -85,6 +88,7 @@ export class RenewingSocket extends Duplex {
   private open(): Line {
     const { host, port, tls } = this.options
     const { cert, ...rest } = tls()
+    const expiresAtMs = Date.parse(new X509Certificate(cert).validTo)
     const socket = connect({
       host,
       port,
@@ -94,26 +98,28 @@ export class RenewingSocket extends Duplex {
       ...rest,
     })
     socket.setKeepAlive(true, KEEP_ALIVE_MS)
-    return { socket, cert, expiresAtMs: Date.parse(new X509Certificate(cert).validTo) }
+    return { socket, cert, expiresAtMs }
   }
 
   private use(line: Line): void {
     this.line = line
     const { socket } = line
-    socket.on('data', (data: Buffer) => {
-      this.outstanding -= this.answers.count(data)
-      if (!this.push(data)) socket.pause()
-      this.switchWhenQuiet()
-    })
     // kafkajs listens for an end or an error and for nothing else: a close must show as one of them.
     let ended = false
-    socket.once('end', () => {
-      ended = true
-      this.push(null)
-    })
-    socket.once('error', (error) => this.destroy(error))
-    socket.once('close', () => {
-      if (!ended) this.destroy(this.writableEnded ? undefined : new Error('the connection was closed'))
+    this.letGo = listen(socket, {
+      data: (data) => {
+        this.outstanding -= this.answers.count(data)
+        if (!this.push(data)) socket.pause()
+        this.switchWhenQuiet()
+      },
+      end: () => {
+        ended = true
+        this.push(null)
+      },
+      error: (error) => this.destroy(error),
+      close: () => {
+        if (!ended) this.destroy(this.writableEnded ? undefined : new Error('the connection was closed'))
+      },
     })
     this.lookLater()
   }
@@ -148,26 +154,35 @@ export class RenewingSocket extends Duplex {
     const next = this.open()
     this.next = next
     const { socket } = next
-    const giveUp = (error?: Error): void => {
-      if (this.next === next) this.next = undefined
+    const answers = new FrameCounter()
+    const giveUp = (error: Error): void => {
+      letGo()
       socket.destroy()
+      this.next = undefined
       this.options.logger.warn({ err: error, host: this.options.host }, 'a connection could not be renewed yet')
     }
-    const answers = new FrameCounter()
-    const onData = (data: Buffer): void => {
-      if (answers.count(data) === 0) return
-      socket.removeAllListeners()
-      // Whatever happens to it before it takes over shows as soon as it does.
-      socket.on('error', () => undefined)
-      socket.pause()
-      this.next = undefined
-      this.successor = next
-      this.switchWhenQuiet()
-    }
-    socket.on('data', onData)
-    socket.once('error', giveUp)
-    socket.once('end', () => giveUp())
+    const letGo = listen(socket, {
+      data: (data) => {
+        if (answers.count(data) === 0) return
+        letGo()
+        socket.pause()
+        this.next = undefined
+        this.successor = next
+        this.switchWhenQuiet()
+        this.mustSwitch(next)
+      },
+      end: () => giveUp(new Error('the broker closed it')),
+      error: giveUp,
+      close: () => giveUp(new Error('it was closed')),
+    })
     socket.once('secureConnect', () => socket.write(PROBE_REQUEST))
+  }
+
+  /** An answer that never comes must not hold up what waits behind it. */
+  private mustSwitch(next: Line): void {
+    setTimeout(() => {
+      if (this.successor === next) this.destroy(new Error('the broker owes an answer for too long'))
+    }, QUIET_TIMEOUT_MS).unref()
   }
 
   private switchWhenQuiet(): void {
@@ -175,11 +190,8 @@ export class RenewingSocket extends Duplex {
     if (!successor || this.outstanding > 0 || this.destroyed || this.writableEnded) return
     this.successor = undefined
     this.held = undefined
-    line.socket.removeAllListeners()
-    line.socket.on('error', () => undefined)
-    line.socket.end()
-    line.socket.unref()
-    successor.socket.removeAllListeners('error')
+    this.letGo()
+    line.socket.destroySoon()
     this.use(successor)
     if (successor.socket.destroyed) {
       this.destroy(new Error('the renewed connection was closed'))
@@ -188,5 +200,21 @@ export class RenewingSocket extends Duplex {
     successor.socket.resume()
     this.options.logger.debug({ host: this.options.host }, 'a connection was renewed with a newer certificate')
     held?.()
+  }
+}
+
+type Listeners = {
+  data: (data: Buffer) => void
+  end: () => void
+  error: (error: Error) => void
+  close: () => void
+}
+
+/** Listens until the answered function is called; from then on nothing of the socket matters, nor do its errors. */
+function listen(socket: TLSSocket, { data, end, error, close }: Listeners): () => void {
+  socket.on('data', data).on('end', end).on('error', error).on('close', close)
+  return () => {
+    socket.on('error', () => undefined)
+    socket.off('data', data).off('end', end).off('error', error).off('close', close)
   }
 }
