@@ -3,7 +3,7 @@ import { ConfigError, createLogger, loadConfig } from '@bitka/kernel'
 import { port, serveMetrics } from '@bitka/service'
 import { Gauge, Registry } from 'prom-client'
 import { z } from 'zod'
-import { nativeWorkloads } from './workloads.ts'
+import { bundleFile, nativeWorkloads } from './workloads.ts'
 
 /** What the identity process reads from its environment. */
 const schema = z.object({
@@ -35,6 +35,7 @@ async function main(): Promise<void> {
     dir,
     trustDomain: config.BITKA_TRUST_DOMAIN,
     services: nativeWorkloads(dir, config.BITKA_IDENTITY_ACCOUNTS === 'yes'),
+    bundleFile: bundleFile(dir),
     ttlSeconds: config.BITKA_SVID_TTL_S,
     log,
   })
