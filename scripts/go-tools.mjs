@@ -1,38 +1,40 @@
-// Builds the tools of deploy/supply-chain/tools that are Go modules, pinned and checked by its go.sum, once per version of
-// that folder. Prints the folder of the programs; other scripts import `goTools`.
+// Builds tools that are Go modules, pinned and checked by the go.sum of their folder, once per version of that folder.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
-const source = join(root, 'deploy/supply-chain/tools')
-const packages = ['./composecheck', 'github.com/zricethezav/gitleaks/v8']
 
-/** The folder that has the programs `composecheck` and `gitleaks`. */
-export function goTools() {
-  const hash = createHash('sha256')
-  for (const file of ['go.mod', 'go.sum', 'composecheck/main.go']) hash.update(readFileSync(join(source, file)))
-  const folder = join(root, '.bitka/tools', `go-${hash.digest('hex').slice(0, 16)}`)
+/**
+ * The folder of the built programs.
+ * @param source the folder of go.mod and go.sum, from the repository's root
+ * @param packages what to build: './name' of that module, or a package that it requires
+ */
+export function goTools(
+  source = 'deploy/supply-chain/tools',
+  packages = ['./composecheck', 'github.com/zricethezav/gitleaks/v8'],
+) {
+  const from = join(root, source)
+  const hash = createHash('sha256').update(packages.join(' '))
+  const sources = readdirSync(from, { recursive: true }).filter((file) => /(^go\.(mod|sum)|\.go)$/.test(file))
+  for (const file of sources.sort()) hash.update(file).update(readFileSync(join(from, file)))
+  const folder = join(root, '.bitka/tools', `${source.replaceAll('/', '-')}-${hash.digest('hex').slice(0, 16)}`)
   if (existsSync(folder)) return folder
   if (spawnSync('go', ['version'], { stdio: 'ignore' }).status !== 0)
-    throw new Error(
-      'Go is missing, which the checks of secrets and compose are built with: install golang-go (1.25 or newer)',
-    )
+    throw new Error('Go is missing, which tools of the checks are built with: install golang-go (1.25 or newer)')
   // Built beside and moved, so that an interrupted build leaves nothing that looks whole.
   const building = `${folder}.${process.pid}`
   mkdirSync(building, { recursive: true })
   try {
     const args = ['build', '-mod=readonly', '-trimpath', '-o', `${building}/`, ...packages]
     const env = { ...process.env, GOFLAGS: '', GOWORK: 'off', CGO_ENABLED: '0' }
-    const { status, stderr } = spawnSync('go', args, { cwd: source, env, stdio: ['ignore', 'inherit', 'pipe'] })
-    if (status !== 0) throw new Error(`the Go tools did not build:\n${stderr}`)
+    const { status, stderr } = spawnSync('go', args, { cwd: from, env, stdio: ['ignore', 'inherit', 'pipe'] })
+    if (status !== 0) throw new Error(`the Go tools of ${source} did not build:\n${stderr}`)
     if (!existsSync(folder)) renameSync(building, folder)
   } finally {
     rmSync(building, { recursive: true, force: true })
   }
   return folder
 }
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) console.log(goTools())
