@@ -1,5 +1,6 @@
 import { createServer } from 'node:http'
-import type { Registry } from 'prom-client'
+import { collectDefaultMetrics, type Registry } from 'prom-client'
+import { readinessMetrics } from './readiness-metrics.ts'
 import type { Health } from './types.ts'
 
 /**
@@ -12,6 +13,8 @@ export async function serveMetrics(
   port: number,
   health?: () => Promise<Health>,
 ): Promise<{ port: number; stop(): Promise<void> }> {
+  collectDefaultMetrics({ register: registry })
+  if (health) readinessMetrics(registry, health)
   const answers: Record<string, () => Promise<{ status: number; type: string; text: string }>> = {
     '/metrics': async () => ({ status: 200, type: registry.contentType, text: await registry.metrics() }),
     '/livez': async () => ({ status: 200, type: 'text/plain', text: 'ok' }),

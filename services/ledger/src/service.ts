@@ -7,6 +7,7 @@ import { findRecipient, isUser } from './clients/directory.ts'
 import { ledgerSchema } from './config.ts'
 import type { LedgerContext } from './context.ts'
 import { RESULTS_TOPIC, SETTLEMENT_GROUP, settlementConsumer } from './events/settlement.ts'
+import { ledgerMetrics } from './metrics.ts'
 import { ledgerPolicy, postingPolicy } from './policy.ts'
 import { Poster } from './poster.ts'
 import { ledgerRpcs, postingRpcs } from './rpc/index.ts'
@@ -18,7 +19,7 @@ export const startLedger = defineService({
   name: 'ledger',
   schema: ledgerSchema,
   build: async (service) => {
-    const { config, db, clock, log, audit, eventLog, signal } = service
+    const { config, db, clock, log, audit, eventLog, signal, metrics } = service
     if (config.BITKA_SEED_FILE !== undefined) await seedAssets({ db, clock, audit }, config.BITKA_SEED_FILE)
     const balances = new BalanceHub()
     const poster = new Poster({
@@ -54,7 +55,7 @@ export const startLedger = defineService({
         implement(LedgerPostingService, postingRpcs(context), postingPolicy),
       ],
       consumers: [settlementConsumer({ clock, balances, settlement })],
-      loops: [settlement],
+      loops: [settlement, ledgerMetrics({ db, clock, log, registry: metrics, settlement })],
       dependencies: async () => [settlementLag(settlement)],
       onStop: () => poster.drain(),
     }

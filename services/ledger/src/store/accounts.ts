@@ -1,5 +1,5 @@
 import { newId } from '@bitka/kernel'
-import type { Tx } from '@bitka/store'
+import type { Queryable, Tx } from '@bitka/store'
 import { type Account, type Owner, ownerKey, system, systemNames, user } from '../domain/model.ts'
 import type { AccountNeeds, OwnedAccount } from '../domain/needs.ts'
 import { prepared, texts } from './sql.ts'
@@ -103,4 +103,14 @@ export async function updateAccounts(tx: Tx, accounts: readonly Account[]): Prom
     texts(accounts.map(({ postingCount }) => postingCount)),
     texts(accounts.map(({ version }) => version)),
   ])
+}
+
+const unbalanced = prepared<{ asset: string }>(
+  'unbalanced_assets',
+  'select asset from accounts group by asset having sum(available + locked) <> 0 order by asset',
+)
+
+/** Assets whose accounts do not sum to zero, as one statement sees them all. */
+export async function unbalancedAssets(db: Queryable): Promise<string[]> {
+  return (await unbalanced(db, [])).map(({ asset }) => asset)
 }
