@@ -8,6 +8,7 @@ import { appRole, bootstrapDatabase, createDatabase, databaseUrl, migrate, owner
 import { seeded, tempDir, waitFor } from '@bitka/testkit'
 import { generateIdentity, identityToRecipient } from 'age-encryption'
 import pg from 'pg'
+import { chain, GENESIS } from '../../services/audit/src/domain/chain.ts'
 import { takeBackup } from './base-backup.ts'
 import { baseKey, listBackups } from './manifest.ts'
 import { type RestoreTarget, restore } from './restore.ts'
@@ -50,7 +51,7 @@ async function withClient<T>(url: string, fn: (client: pg.Client) => Promise<T>)
 /** The schemas of ledger and order, and accounts with something in them. */
 async function makeExchange(adminUrl: string): Promise<{ url: string; accounts: string[]; world: string }> {
   const url = await createDatabase(adminUrl, 'bitka')
-  const services = ['ledger', 'order']
+  const services = ['ledger', 'order', 'audit']
   await bootstrapDatabase({
     adminUrl: url,
     services: services.map((service) => ({ service, ownerPassword: 'owner', appPassword: 'app' })),
@@ -72,8 +73,44 @@ async function makeExchange(adminUrl: string): Promise<{ url: string; accounts: 
       [accounts, MARKER, world],
     )
     for (const id of accounts) await client.query('select ledger.move($1, $2, $3, 1000000)', [newId(), world, id])
+    await writeAudit(client)
   })
   return { url, accounts, world }
+}
+
+/** Rows as the audit service chains them, with what JSON and SQL would write differently. */
+async function writeAudit(client: pg.Client): Promise<void> {
+  const entries = Array.from({ length: 5 }, (_, index) => ({
+    eventId: newId(),
+    service: 'ledger',
+    timeMs: 1_794_000_000_123 + index,
+    actorKind: 1,
+    actorId: newId(),
+    action: 'ledger.credit',
+    targetType: 'account',
+    targetId: `"quoted" \\ and ü\u2028 ${index}`,
+    outcome: 1,
+    errorCode: '',
+    address: '127.0.0.1',
+    userAgent: 'a/1.0 (b; c)',
+    requestId: newId(),
+    profile: 'demo',
+    details: [
+      { name: 'b', value: '1' },
+      { name: 'a', value: 'x\ny' },
+    ],
+  }))
+  for (const row of chain(GENESIS, entries)) {
+    await client.query(
+      `insert into audit.audit_rows values ($1, $2, $3, to_timestamp($4::bigint / 1000.0), $5, $6, $7, $8, $9, $10, $11,
+         $12, $13, $14, $15, $16, $17, $18)`,
+      [
+        ...[row.seq, row.eventId, row.service, row.timeMs, row.actorKind, row.actorId, row.action, row.targetType],
+        ...[row.targetId, row.outcome, row.errorCode, row.address, row.userAgent, row.requestId, row.profile],
+        ...[JSON.stringify(row.details), row.previousHash, row.hash],
+      ],
+    )
+  }
 }
 
 /** People who transfer all the time; remembers what was acknowledged, and in which order. */
@@ -222,8 +259,15 @@ describe('backup and restore', () => {
     for (const url of [early, late]) expect((await verified(url)).error).toBeUndefined()
   })
 
-  it('finds a row that was changed behind the ledger', async () => {
+  it('finds a row that was changed behind the ledger, and one of the audit log', async () => {
     const url = await restoreInto('changed', 'backup')
+    const audit = (sql: string) => withClient(url, (client) => client.query(`update audit.audit_rows set ${sql}`))
+    await audit(`action = 'ledger.debit' where seq = 3`)
+    expect((await verified(url)).error).toEqual(
+      new Error('the database is wrong: not true that the audit log is one unbroken chain'),
+    )
+    await audit(`action = 'ledger.credit' where seq = 3`)
+    expect((await verified(url)).error).toBeUndefined()
     await withClient(url, (client) =>
       client.query('update ledger.accounts set available = available + 1 where id = $1', [exchange.accounts[3]]),
     )

@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { firstBreakOfAudit } from './audit-chain.ts'
 
 /** A promise about the data, as a query for the rows that break it. Each holds at any moment of a running exchange. */
 type Check = { name: string; sql: string }
@@ -134,6 +135,8 @@ export async function verify({ url, print, logEnds }: VerifyOptions): Promise<vo
       const { rows } = await client.query(`${sql} limit 5`)
       conclude(print, name, rows)
     }
+    const broken = await firstBreakOfAudit(client)
+    conclude(print, 'the audit log is one unbroken chain', broken === undefined ? [] : [broken])
     await checkPositions(client, print, logEnds)
     await printSums(client, print)
     await client.query('commit')
