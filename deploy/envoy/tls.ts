@@ -1,6 +1,18 @@
-/** Where Envoy gets a certificate and its roots from: files that are swapped whole, or the SPIRE agent. */
+/**
+ * Where Envoy gets a certificate and its roots from: files that are swapped whole, or the SPIRE agent. For files, `watch` is
+ * the folder in which something is moved when they change, and `secretsDir` where the files that name them are (`sdsFiles`).
+ */
 export type CertificateSource =
-  | { kind: 'files'; certFile: string; keyFile: string; caFile: string; watch: string; caWatch?: string }
+  | {
+      kind: 'files'
+      certFile: string
+      keyFile: string
+      /** Roots; only where the other side has to show a certificate. */
+      caFile?: string
+      watch: string
+      caWatch?: string
+      secretsDir?: string
+    }
   | { kind: 'sds'; id: string; trustDomain: string }
 
 const type = (name: string): { '@type': string } => ({ '@type': `type.googleapis.com/${name}` })
@@ -55,8 +67,9 @@ function common(source: CertificateSource, peers: readonly string[] | undefined,
   }
 }
 
-/** The file that tells Envoy which files a secret is read from; written beside the configuration. */
-export const sdsFile = ({ watch }: { watch: string }, name: string): string => `${watch}/envoy-${name}.yaml`
+/** The file that tells Envoy which files a secret is read from. */
+const sdsFile = ({ watch, secretsDir = watch }: { watch: string; secretsDir?: string }, name: string): string =>
+  `${secretsDir}/envoy-${name}.yaml`
 
 /** What is in those files, by path. */
 export function sdsFiles(source: CertificateSource): Map<string, object> {
@@ -76,12 +89,16 @@ export function sdsFiles(source: CertificateSource): Map<string, object> {
         },
       }),
     ],
-    [
-      sdsFile(source, 'roots'),
-      resource('roots', {
-        validation_context: { trusted_ca: { filename: caFile }, watched_directory: { path: caWatch } },
-      }),
-    ],
+    ...(caFile === undefined
+      ? []
+      : [
+          [
+            sdsFile(source, 'roots'),
+            resource('roots', {
+              validation_context: { trusted_ca: { filename: caFile }, watched_directory: { path: caWatch } },
+            }),
+          ] as const,
+        ]),
   ])
 }
 
