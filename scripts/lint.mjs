@@ -49,6 +49,7 @@ const checks = [
   ['contract format', bin('buf'), ['format', '--diff', '--exit-code', 'proto']],
   ['data classes', process.execPath, ['scripts/lint-proto.mjs']],
   ['repository', process.execPath, ['scripts/lint-repo.mjs']],
+  ['SPIRE', process.execPath, ['scripts/lint-spire.mjs']],
 ]
 if (against) {
   // Image against image: of a workspace with two modules buf would make two inputs.
