@@ -11,13 +11,15 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..')
  * The folder of the built programs.
  * @param source the folder of go.mod and go.sum, from the repository's root
  * @param packages what to build: './name' of that module, or a package that it requires
+ * @param tags build tags, comma-separated
  */
 export function goTools(
   source = 'deploy/supply-chain/tools',
-  packages = ['./composecheck', 'github.com/zricethezav/gitleaks/v8'],
+  packages = ['./composecheck', './imagecheck', 'github.com/zricethezav/gitleaks/v8'],
+  tags = '',
 ) {
   const from = join(root, source)
-  const hash = createHash('sha256').update(packages.join(' '))
+  const hash = createHash('sha256').update([...packages, tags].join(' ').trim())
   const sources = readdirSync(from, { recursive: true }).filter((file) => /(^go\.(mod|sum)|\.go)$/.test(file))
   for (const file of sources.sort()) hash.update(file).update(readFileSync(join(from, file)))
   const folder = join(root, '.bitka/tools', `${source.replaceAll('/', '-')}-${hash.digest('hex').slice(0, 16)}`)
@@ -28,7 +30,7 @@ export function goTools(
   const building = `${folder}.${process.pid}`
   mkdirSync(building, { recursive: true })
   try {
-    const args = ['build', '-mod=readonly', '-trimpath', '-o', `${building}/`, ...packages]
+    const args = ['build', '-mod=readonly', '-trimpath', '-tags', tags, '-o', `${building}/`, ...packages]
     const env = { ...process.env, GOFLAGS: '', GOWORK: 'off', CGO_ENABLED: '0' }
     const { status, stderr } = spawnSync('go', args, { cwd: from, env, stdio: ['ignore', 'inherit', 'pipe'] })
     if (status !== 0) throw new Error(`the Go tools of ${source} did not build:\n${stderr}`)
