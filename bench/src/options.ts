@@ -1,10 +1,10 @@
 import { parseArgs } from 'node:util'
 
-export const parts = ['engine', 'ledger', 'orders', 'up'] as const
+export const parts = ['engine', 'ledger', 'orders', 'up', 'stack'] as const
 export type Part = (typeof parts)[number]
 
 export type Options = {
-  /** Which parts to measure. */
+  /** Which parts to measure; stack only where one runs (make stack-up). */
   only: readonly Part[]
   /** Timed commands of each engine stream. */
   commands: number
@@ -15,7 +15,7 @@ export type Options = {
   seed: number
 }
 
-const HELP = `node scripts/bench.mjs [--only engine,ledger,orders,up] [--commands 200000] [--rounds 3] [--seconds 3] [--seed 1]`
+const HELP = `node scripts/bench.mjs [--only engine,ledger,orders,up,stack] [--commands 200000] [--rounds 3] [--seconds 3] [--seed 1]`
 
 const whole = (name: string, text: string, min: number, max: number): number => {
   const value = Number(text)

@@ -6,12 +6,15 @@ export const OPERATOR = { identifier: 'operator@bitka.local', password: 'bench-o
 /** A user with funds, and a token that outlives the run. */
 export type Trader = { client: BitkaClient; token: string }
 
+/** What each trader gets: more than any run can spend. */
+const FUNDS = { BTC: '1000', ETH: '100000', THB: '1000000000' }
+
 /** How many sign up side by side: passwords are hashed slowly on purpose. */
 const AT_ONCE = 4
 
 /** Registers users and has treasury credit each of them with every asset. */
-export async function addTraders(baseUrl: string, count: number, funds: Record<string, string>): Promise<Trader[]> {
-  const treasury = createBitkaClient({ baseUrl, credentials: OPERATOR })
+export async function addTraders(baseUrl: string, count: number, operator = OPERATOR): Promise<Trader[]> {
+  const treasury = createBitkaClient({ baseUrl, credentials: operator })
   const traders: Trader[] = []
   const add = async (): Promise<void> => {
     const username = `bench-${randomUUID().slice(0, 12)}`
@@ -21,7 +24,7 @@ export async function addTraders(baseUrl: string, count: number, funds: Record<s
     const token = await client.accessToken()
     if (token === undefined) throw new Error('a new user cannot sign in')
     const { items } = await client.ledger.accounts({ per_page: 200 })
-    for (const [asset, amount] of Object.entries(funds)) {
+    for (const [asset, amount] of Object.entries(FUNDS)) {
       const account = items.find((candidate) => candidate.asset === asset)
       if (!account) throw new Error(`a new user has no account for ${asset}`)
       await treasury.ledger.createTransaction({ account_id: account.id, type: 'credit', amount, asset })

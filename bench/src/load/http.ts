@@ -1,4 +1,5 @@
 import { Agent, request } from 'node:http'
+import { Agent as TlsAgent, request as tlsRequest } from 'node:https'
 
 export type HttpAnswer = { status: number; body: string }
 
@@ -8,20 +9,24 @@ export type HttpAnswer = { status: number; body: string }
  */
 export class HttpLoad {
   private readonly agent: Agent
+  private readonly request: typeof request
   private readonly host: string
   private readonly port: string
 
   constructor(url: string, connections: number) {
-    const { hostname, port } = new URL(url)
+    const { hostname, port, protocol } = new URL(url)
     this.host = hostname
     this.port = port
-    this.agent = new Agent({ keepAlive: true, maxSockets: connections, scheduling: 'fifo' })
+    const options = { keepAlive: true, maxSockets: connections, scheduling: 'fifo' } as const
+    const isTls = protocol === 'https:'
+    this.agent = isTls ? new TlsAgent(options) : new Agent(options)
+    this.request = isTls ? tlsRequest : request
   }
 
   post(path: string, token: string, key: string, body: object): Promise<HttpAnswer> {
     const payload = JSON.stringify(body)
     return new Promise((resolve, reject) => {
-      const outgoing = request(
+      const outgoing = this.request(
         {
           agent: this.agent,
           host: this.host,
