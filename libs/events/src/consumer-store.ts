@@ -169,6 +169,15 @@ export async function parkRecord(
   return rowCount === 1
 }
 
+/** How many records of a group are parked. */
+export async function countParked(db: Queryable, group: string): Promise<number> {
+  const { rows } = await db.query<{ count: string }>(
+    'select count(*)::text as count from dead_letters where consumer_group = $1',
+    [group],
+  )
+  return Number(rows[0]?.count ?? 0)
+}
+
 /** Parked records, oldest first; `after` is the last id of the page before. */
 export async function listDeadLetters(
   db: Queryable,

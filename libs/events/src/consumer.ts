@@ -3,6 +3,7 @@ import type { Db, Tx } from '@bitka/store'
 import type { Registry } from 'prom-client'
 import {
   CursorMovedError,
+  countParked,
   moveCursor,
   noteStop,
   type Place,
@@ -96,6 +97,7 @@ class GroupConsumer implements Consumer {
       onRevoked: (topic, partition) => this.forget(topic, partition),
     })
     this.metrics?.lagSources.add(this.lags)
+    this.metrics?.parkedSources.add(this.parked)
   }
 
   status(): ConsumerStatus {
@@ -117,6 +119,7 @@ class GroupConsumer implements Consumer {
 
   async stop(): Promise<void> {
     this.metrics?.lagSources.delete(this.lags)
+    this.metrics?.parkedSources.delete(this.parked)
     await this.subscription?.close()
   }
 
@@ -316,6 +319,11 @@ class GroupConsumer implements Consumer {
   private labels(topic: string, partition: number): { group: string; topic: string; partition: string } {
     return { group: this.options.group, topic, partition: String(partition) }
   }
+
+  private readonly parked = async () => ({
+    group: this.options.group,
+    records: await countParked(this.options.db, this.options.group),
+  })
 
   private readonly lags = async () => {
     const owned = [...this.states.values()]

@@ -12,6 +12,8 @@ export type EventMetrics = {
   stopped: Gauge
   /** Asked at each scrape. */
   lagSources: Set<() => Promise<Lag[]>>
+  /** Asked at each scrape: the records that are parked now, by group. */
+  parkedSources: Set<() => Promise<{ group: string; records: number }>>
   /** Asked at each scrape: the age of the oldest unsent row, by topic. */
   ageSources: Set<() => { service: string; topic: string; ageMs: number }[]>
 }
@@ -24,6 +26,7 @@ export function eventMetrics(registry: Registry): EventMetrics {
   const registers = [registry]
   const lagSources: EventMetrics['lagSources'] = new Set()
   const ageSources: EventMetrics['ageSources'] = new Set()
+  const parkedSources: EventMetrics['parkedSources'] = new Set()
   const labels = ['group', 'topic', 'partition']
   const metrics: EventMetrics = {
     outboxAge: new Gauge({
@@ -65,7 +68,21 @@ export function eventMetrics(registry: Registry): EventMetrics {
     }),
     lagSources,
     ageSources,
+    parkedSources,
   }
+  new Gauge({
+    name: 'bitka_dead_letters_parked',
+    help: 'Records that are parked and wait for an operator',
+    labelNames: ['group'],
+    registers,
+    async collect() {
+      this.reset()
+      const found = await Promise.allSettled([...parkedSources].map((source) => source()))
+      for (const parked of found) {
+        if (parked.status === 'fulfilled') this.set({ group: parked.value.group }, parked.value.records)
+      }
+    },
+  })
   new Gauge({
     name: 'bitka_consumer_lag_records',
     help: 'Offsets between the consumer and the end of the log',

@@ -136,6 +136,10 @@ describe('a consumer', () => {
     expect(values([letter!.record])).toEqual(['bad'])
     expect(consumer.status().healthy).toBe(true)
     expect(await registry.metrics()).toMatch(/bitka_dead_letters_total\{[^}]*\} 1/)
+    const parked = () => registry.getSingleMetricAsString('bitka_dead_letters_parked')
+    expect(await parked()).toContain(`{group="${group}"} 1`)
+    await db.transaction((tx) => dropDeadLetter(tx, letter!.id))
+    expect(await parked()).toContain(`{group="${group}"} 0`)
   })
 
   it('replays a parked record in a commit of its own, or drops it', async () => {
