@@ -29,7 +29,7 @@ export async function firstBreakOfAudit(client: pg.Client): Promise<{ seq: strin
       `select seq::text, details, previous_hash, hash, json_build_array(event_id, service,
          round(extract(epoch from time) * 1000)::bigint, actor_kind, actor_id, action, target_type, target_id, outcome,
          error_code, address, user_agent, request_id, profile) as fields
-       from audit.audit_rows where seq > $1 order by seq limit $2`,
+       from audit.audit_rows r where r.seq > $1 order by r.seq limit $2`,
       [seq, PAGE],
     )
     for (const row of rows) {

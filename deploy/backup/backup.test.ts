@@ -80,7 +80,7 @@ async function makeExchange(adminUrl: string): Promise<{ url: string; accounts: 
 
 /** Rows as the audit service chains them, with what JSON and SQL would write differently. */
 async function writeAudit(client: pg.Client): Promise<void> {
-  const entries = Array.from({ length: 5 }, (_, index) => ({
+  const entries = Array.from({ length: 12 }, (_, index) => ({
     eventId: newId(),
     service: 'ledger',
     timeMs: 1_794_000_000_123 + index,
