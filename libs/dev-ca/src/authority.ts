@@ -131,6 +131,14 @@ export class Authority {
     }
   }
 
+  /** An authority whose certificate the signing root has signed: its leaves lead to the root through it. */
+  async subordinate(): Promise<Authority> {
+    const root = this.list.find(({ key }) => key)
+    if (!root?.key) throw new Error('the CA has no root that can sign')
+    const signer = { name: root.certificate.subject, key: root.key }
+    return new Authority(this.clock, this.trustDomain, [await createRoot(this.trustDomain, this.clock, signer)])
+  }
+
   store(): Promise<StoredRoot[]> {
     return Promise.all(
       this.list.map(async ({ certificate, key, retiredAtMs }) => ({
@@ -147,18 +155,25 @@ const createKey = (): Promise<webcrypto.CryptoKeyPair> => webcrypto.subtle.gener
 /** Positive, as RFC 5280 wants it. */
 const serialNumber = (): string => `01${randomBytes(15).toString('hex')}`
 
-async function createRoot(trustDomain: string, clock: Clock): Promise<Root> {
+async function createRoot(
+  trustDomain: string,
+  clock: Clock,
+  signer?: { name: string; key: webcrypto.CryptoKey },
+): Promise<Root> {
   const pair = await createKey()
   const notBefore = new Date(clock.nowMs() - BACKDATE_MS)
   const notAfter = new Date(notBefore)
   notAfter.setUTCFullYear(notAfter.getUTCFullYear() + ROOT_YEARS)
-  const certificate = await X509CertificateGenerator.createSelfSigned({
+  // A name of its own, so that nobody takes one root for the other while both are trusted.
+  const subject = `CN=BitKa development CA ${randomBytes(4).toString('hex')}`
+  const certificate = await X509CertificateGenerator.create({
     serialNumber: serialNumber(),
-    // A name of its own, so that nobody takes one root for the other while both are trusted.
-    name: `CN=BitKa development CA ${randomBytes(4).toString('hex')}`,
+    subject,
+    issuer: signer?.name ?? subject,
     notBefore,
     notAfter,
-    keys: pair,
+    publicKey: pair.publicKey,
+    signingKey: signer?.key ?? pair.privateKey,
     signingAlgorithm: SIGNING,
     extensions: [
       new BasicConstraintsExtension(true, undefined, true),

@@ -1,4 +1,4 @@
 export { type DevCa, type DevCaOptions, startDevCa, type Workload } from './dev-ca.ts'
 export { writeSpireSecrets } from './spire-secrets.ts'
-export { issueForeignSvid, type Svid } from './svid.ts'
+export { issueForeignSvid, issueFromIntermediate, type Svid } from './svid.ts'
 export { type SvidFiles, svidFiles, writeSvidPem, writeWhole } from './svid-files.ts'

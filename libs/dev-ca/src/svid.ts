@@ -15,7 +15,24 @@ export async function issueSvid(authority: Authority, options: LeafOptions): Pro
 }
 
 /** A good-looking identity of a CA that nobody knows. For tests of what must be refused. */
-export async function issueForeignSvid(trustDomain: string, uris: readonly string[]): Promise<Svid> {
+export async function issueForeignSvid(
+  trustDomain: string,
+  uris: readonly string[],
+  options: Partial<LeafOptions> = {},
+): Promise<Svid> {
   const authority = await Authority.create(trustDomain, systemClock)
-  return issueSvid(authority, { uris, notAfterMs: systemClock.nowMs() + 3_600_000 })
+  return issueSvid(authority, { uris, notAfterMs: systemClock.nowMs() + 3_600_000, ...options })
+}
+
+/** Identities of a CA whose certificate a root signed, which is how SPIRE with an upstream authority issues them. For tests. */
+export async function issueFromIntermediate(trustDomain: string, uris: readonly string[]): Promise<Svid[]> {
+  const root = await Authority.create(trustDomain, systemClock)
+  const below = await root.subordinate()
+  return Promise.all(
+    uris.map(async (uri) => {
+      const svid = await issueSvid(below, { uris: [uri], notAfterMs: systemClock.nowMs() + 3_600_000 })
+      const chain = `${svid.certificatePem}${below.bundlePem()}`
+      return { certificatePem: chain, privateKeyPem: svid.privateKeyPem, bundlePem: root.bundlePem() }
+    }),
+  )
 }

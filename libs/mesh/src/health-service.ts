@@ -10,6 +10,7 @@ import {
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js'
 import type { HealthState } from './health.ts'
+import type { CountRefusal } from './metrics.ts'
 import { PeerError } from './peer.ts'
 import { peerOf } from './server-call.ts'
 
@@ -27,6 +28,7 @@ export function healthHandlers(
   services: ReadonlySet<string>,
   trustDomain: () => string,
   ending: AbortSignal,
+  refused: CountRefusal,
 ): UntypedServiceImplementation {
   const statusOf = (service: string): Status | undefined => {
     if (service !== '' && !services.has(service)) return undefined
@@ -34,14 +36,14 @@ export function healthHandlers(
   }
   return {
     check(call: CheckCall, callback: (error: Refusal | null, answer?: Answer) => void) {
-      const refusal = refuse(call, trustDomain())
+      const refusal = refuse(call, trustDomain(), refused)
       const found = statusOf(call.request.service)
       if (refusal) callback(refusal)
       else if (found === undefined) callback({ code: status.NOT_FOUND, details: 'unknown service' })
       else callback(null, { status: found })
     },
     watch(call: WatchCall) {
-      const refusal = refuse(call, trustDomain())
+      const refusal = refuse(call, trustDomain(), refused)
       if (refusal) {
         call.emit('error', refusal)
         return
@@ -61,12 +63,13 @@ export function healthHandlers(
   }
 }
 
-function refuse(call: CheckCall | WatchCall, trustDomain: string): Refusal | undefined {
+function refuse(call: CheckCall | WatchCall, trustDomain: string, refused: CountRefusal): Refusal | undefined {
   try {
     peerOf(call, trustDomain)
     return undefined
   } catch (error) {
-    if (error instanceof PeerError) return { code: status.PERMISSION_DENIED, details: 'no usable identity' }
-    throw error
+    if (!(error instanceof PeerError)) throw error
+    refused(error.reason)
+    return { code: status.PERMISSION_DENIED, details: 'no usable identity' }
   }
 }

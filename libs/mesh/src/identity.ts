@@ -31,6 +31,8 @@ export type IdentityMaterial = {
 export type WorkloadIdentityOptions = {
   /** The Workload API's socket: a path, or `unix:PATH` as in SPIFFE_ENDPOINT_SOCKET. */
   socketPath: string
+  /** Who we are to be: taken from an answer with several identities, and waited for while it is not in it. Default: the first. */
+  expect?: string
   log: Logger
   metrics?: Registry
 }
@@ -100,6 +102,11 @@ export class WorkloadIdentity {
     return this.material
   }
 
+  /** False before `ready()`, and when the Workload API has been away for so long that nobody believes our certificate. */
+  isValid(): boolean {
+    return this.material !== undefined && this.material.notAfterMs > Date.now()
+  }
+
   /** TLS 1.3 with the newest certificate, for connections that we open. */
   secureContext(): SecureContext {
     this.context ??= createSecureContext(tlsMaterial(this.current()))
@@ -145,7 +152,7 @@ export class WorkloadIdentity {
   private receive(response: X509SVIDResponse): void {
     if (this.closed) return
     try {
-      this.material = toMaterial(response)
+      this.material = toMaterial(response, this.options.expect)
     } catch (error) {
       this.metrics.failed()
       this.options.log.error({ err: error }, 'the workload API sent an unusable identity; the previous one stays')
@@ -178,10 +185,13 @@ export const tlsMaterial = (material: IdentityMaterial) => ({
   minVersion: 'TLSv1.3' as const,
 })
 
-/** The default identity of an answer, checked as far as its receiver can. */
-function toMaterial(response: X509SVIDResponse): IdentityMaterial {
-  const [svid] = response.svids
-  if (!svid) throw new Error('no identity in the answer')
+/** The identity of an answer that is expected, or its default, checked as far as its receiver can. */
+function toMaterial({ svids }: X509SVIDResponse, expect: string | undefined): IdentityMaterial {
+  const svid = expect === undefined ? svids[0] : svids.find(({ spiffeId }) => spiffeId === expect)
+  if (!svid) {
+    const others = svids.map(({ spiffeId }) => spiffeId).join(', ') || 'none'
+    throw new Error(`${expect ?? 'an identity'} is not in the answer, which has ${others}`)
+  }
   const id = parseSpiffeId(svid.spiffeId)
   if (!id) throw new Error('the identity is no SPIFFE ID')
   const chain = splitDer(svid.x509Svid)

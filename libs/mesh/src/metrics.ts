@@ -1,13 +1,16 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { Outcome } from './errors.ts'
+import { type RefusalReason, refusalReasons } from './refusals.ts'
 
 /** From half a millisecond, a local read, to ten seconds, twice the usual deadline. */
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
 export type RpcMetrics = { observe(method: string, outcome: Outcome, tookMs: number): void }
+/** Counts a peer that was refused at a port of ours. */
+export type CountRefusal = (reason: RefusalReason) => void
 export type IdentityMetrics = { updated(notAfterMs: number): void; failed(): void }
 
-type MeshMetrics = { server: RpcMetrics; client: RpcMetrics; identity: IdentityMetrics }
+type MeshMetrics = { server: RpcMetrics; client: RpcMetrics; identity: IdentityMetrics; refused: CountRefusal }
 
 const byRegistry = new WeakMap<Registry, MeshMetrics>()
 
@@ -49,6 +52,14 @@ export function meshMetrics(registry: Registry = new Registry()): MeshMetrics {
     labelNames: ['outcome'],
     registers,
   })
+  const refused = new Counter({
+    name: 'bitka_mesh_refused_total',
+    help: 'Peers refused at a port of the mesh, by reason: in the TLS handshake, by their certificate, or by the policy.',
+    labelNames: ['reason'],
+    registers,
+  })
+  // From zero, so that the first one is a rise.
+  for (const reason of refusalReasons) refused.inc({ reason }, 0)
   const made: MeshMetrics = {
     server: rpc('server'),
     client: rpc('client'),
@@ -59,6 +70,7 @@ export function meshMetrics(registry: Registry = new Registry()): MeshMetrics {
       },
       failed: () => updates.inc({ outcome: 'error' }),
     },
+    refused: (reason) => refused.inc({ reason }),
   }
   byRegistry.set(registry, made)
   return made

@@ -5,7 +5,7 @@ import { checkCaller, identifyUser } from './authorize.ts'
 import { methodPath } from './bridge.ts'
 import { type Outcome, toDomainError } from './errors.ts'
 import { edgeFactsOf, requestIdOf, traceIdOf, traceparentOf } from './headers.ts'
-import type { RpcMetrics } from './metrics.ts'
+import type { CountRefusal, RpcMetrics } from './metrics.ts'
 import type { ParsedSpiffeId, ServiceName } from './names.ts'
 import { PeerError, peerId } from './peer.ts'
 import { redactMessage } from './redact.ts'
@@ -17,7 +17,7 @@ export type IncomingCall = ServerUnaryCall<object, Buffer> | ServerWritableStrea
 /** The identity that the caller's certificate names. Throws PeerError. */
 export function peerOf(call: Pick<IncomingCall, 'getAuthContext'>, trustDomain: string): ParsedSpiffeId {
   const certificate = call.getAuthContext().sslPeerCertificate
-  if (!certificate) throw new PeerError('no client certificate')
+  if (!certificate) throw new PeerError('no_certificate', 'no client certificate')
   return peerId(certificate, trustDomain)
 }
 
@@ -27,6 +27,7 @@ export type CallEnvironment = {
   verifyToken?: VerifyToken
   log: Logger
   metrics: RpcMetrics
+  refused: CountRefusal
   /** The longest a unary call may take, whatever its caller allows. */
   deadlineMsMax: number
   active: ActiveCalls
@@ -97,7 +98,7 @@ export class ServerCall {
   /** Who calls, and for whom, by the method's policy. Throws DomainError for whom it does not allow. */
   async authorize(policy: MethodPolicy): Promise<CallContext> {
     const caller = this.identifyCaller()
-    checkCaller(policy, caller)
+    this.checkPermitted(policy, caller)
     const user = await identifyUser(policy, this.method, this.call.metadata, this.env.verifyToken)
     this.userId = user?.userId
     const self = this
@@ -117,6 +118,15 @@ export class ServerCall {
     }
   }
 
+  private checkPermitted(policy: MethodPolicy, caller: ServiceName | undefined): asserts caller is ServiceName {
+    try {
+      checkCaller(policy, caller)
+    } catch (error) {
+      this.env.refused('not_permitted')
+      throw error
+    }
+  }
+
   /** The service that the certificate names; undefined for an identity of our trust domain that is no service. */
   private identifyCaller(): ServiceName | undefined {
     try {
@@ -124,6 +134,7 @@ export class ServerCall {
       this.caller = id.service ?? id.id
       return id.service
     } catch (error) {
+      if (error instanceof PeerError) this.env.refused(error.reason)
       this.log.warn({ err: error, peer: this.call.getPeer() }, 'refused a peer by its certificate')
       throw new DomainError('forbidden', 'The calling service has no usable identity.')
     }

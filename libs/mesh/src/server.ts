@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events'
 import type { Logger } from '@bitka/kernel'
 import { Health } from '@bitka/proto/grpc/health/v1/health_pb'
 import type { DescService } from '@bufbuild/protobuf'
@@ -10,6 +11,7 @@ import { HealthState } from './health.ts'
 import { healthHandlers } from './health-service.ts'
 import type { WorkloadIdentity } from './identity.ts'
 import { meshMetrics } from './metrics.ts'
+import { watchHandshakes } from './refusals.ts'
 import { ActiveCalls, type CallEnvironment } from './server-call.ts'
 import { MeshServerCredentials } from './tls.ts'
 import type { MethodPolicy, ServiceImpl, ServicePolicy, VerifyToken } from './types.ts'
@@ -80,7 +82,7 @@ export function createServer(options: ServerOptions): MeshServer {
   const needsUsers = services.some(({ policy }) => Object.values(policy).some((rule) => rule.kind !== 'internal'))
   if (needsUsers && !verifyToken) throw new Error('methods for users need verifyToken')
   const health = options.health ?? new HealthState()
-  const metrics = meshMetrics(options.metrics).server
+  const { server: metrics, refused } = meshMetrics(options.metrics)
   const active = new ActiveCalls()
   const draining = new AbortController()
   const server = new Server({
@@ -94,6 +96,7 @@ export function createServer(options: ServerOptions): MeshServer {
     verifyToken,
     log,
     metrics,
+    refused,
     deadlineMsMax: options.deadlineMsMax ?? 30_000,
     active,
   })
@@ -101,7 +104,7 @@ export function createServer(options: ServerOptions): MeshServer {
   const names = new Set(services.map(({ desc }) => desc.typeName))
   server.addService(
     grpcDefinition(Health),
-    healthHandlers(health, names, () => identity.current().trustDomain, draining.signal),
+    healthHandlers(health, names, () => identity.current().trustDomain, draining.signal, refused),
   )
   let port = options.port
   let tls: MeshServerCredentials | undefined
@@ -114,6 +117,12 @@ export function createServer(options: ServerOptions): MeshServer {
       await identity.ready()
       tls = new MeshServerCredentials(identity)
       port = await bind(server, `${options.host ?? '127.0.0.1'}:${options.port}`, tls)
+      for (const listener of listenersOf(server)) {
+        watchHandshakes(listener, (reason) => {
+          refused(reason)
+          log.warn({ reason }, 'refused a peer in the TLS handshake')
+        })
+      }
       log.info({ port, spiffe_id: identity.current().spiffeId }, 'mesh server listens')
     },
     async drain(graceMs) {
@@ -149,6 +158,13 @@ function addService(server: Server, { desc, handlers, policy }: BoundService, en
 function passBytes(bytes: object): Buffer {
   if (!Buffer.isBuffer(bytes)) throw new Error('a handler answered no bytes')
   return bytes
+}
+
+/** The TLS servers inside, which alone know of peers that never got to a call. grpc-js has no other way to learn of them. */
+function listenersOf(server: Server): EventEmitter[] {
+  const listeners: unknown = Reflect.get(server, 'http2Servers')
+  if (!(listeners instanceof Map) || listeners.size === 0) throw new Error('grpc-js shows no listeners')
+  return [...listeners.keys()].filter((listener) => listener instanceof EventEmitter)
 }
 
 const bind = (server: Server, address: string, tls: MeshServerCredentials): Promise<number> =>

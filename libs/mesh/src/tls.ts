@@ -96,9 +96,9 @@ export class MeshChannelCredentials extends ChannelCredentials {
     try {
       const id = peerId(certificate, this.identity.current().trustDomain)
       if (id.service === this.expect) return undefined
-      return new PeerError(`expected ${this.expect} but ${id.id} answered`)
+      return new PeerError('not_permitted', `expected ${this.expect} but ${id.id} answered`)
     } catch (error) {
-      return error instanceof Error ? error : new PeerError(String(error))
+      return error instanceof Error ? error : new Error(String(error))
     }
   }
 }
