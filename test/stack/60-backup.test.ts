@@ -92,6 +92,7 @@ async function present(url: string, table: string, ids: readonly string[]): Prom
   }
 }
 
+/** A transfer is known to its owner by the number of their posting. */
 const acknowledged = (kind: 'order' | 'transfer'): string[] =>
   [...world.load.acknowledged.values()].filter((done) => done.kind === kind).map(({ id }) => id)
 
@@ -143,7 +144,7 @@ test('a backup is taken under load, restored into an empty PostgreSQL and ends w
   servers.push(server)
   const url = databaseUrl(server.adminUrl, { database: 'bitka' })
   expect(await present(url, '"order".orders', before.orders)).toEqual(new Set(before.orders))
-  expect(await present(url, 'ledger.transactions', before.transfers)).toEqual(new Set(before.transfers))
+  expect(await present(url, 'ledger.postings', before.transfers)).toEqual(new Set(before.transfers))
   expect(await backup(['verify', '--url', server.adminUrl])).toMatchObject({ code: 0 })
 }, 300_000)
 
