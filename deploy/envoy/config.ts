@@ -1,17 +1,15 @@
 import { adminCluster, agentCluster, gatewayCluster, webCluster } from './clusters.ts'
-import { floodGuard, operatorGuard, requestId } from './filters.ts'
+import { floodGuard, onePeer, operatorGuard, requestId } from './filters.ts'
 import { connectionManager, metricsManager, redirectManager } from './manager.ts'
 import { type EdgeOptions, socketAddress, type } from './options.ts'
 import { downstreamTls } from './tls.ts'
-
-/** Routes that take files, streamed and up to 5 MiB. */
-const uploads: readonly string[] = []
 
 const CONNECTIONS_MAX = 20_000
 const alpn = ['h2', 'http/1.1']
 
 const listener = (name: string, address: object, transport: object | undefined, manager: object): object => ({
   name,
+  stat_prefix: name,
   address,
   per_connection_buffer_limit_bytes: 262_144,
   listener_filters_timeout: '5s',
@@ -21,7 +19,7 @@ const listener = (name: string, address: object, transport: object | undefined, 
 })
 
 function listeners(options: EdgeOptions): object[] {
-  const { ports, publicCertificate, identity, operatorNetworks, internalCallers } = options
+  const { ports, publicCertificate, identity, operatorNetworks, internalCallers, uploads } = options
   const web = options.web !== undefined
   const at = (port: number): object => socketAddress(options.address, port)
   const base = [requestId, floodGuard(options.flood)]
@@ -29,7 +27,7 @@ function listeners(options: EdgeOptions): object[] {
   const onPublic = operatorGuard(options.operatorsOnPublic ? operatorNetworks : [])
   const mesh = connectionManager({
     name: 'mesh',
-    filters: [...base, operatorGuard([])],
+    filters: [onePeer, ...base, operatorGuard([])],
     uploads,
     more: { forward_client_cert_details: 'SANITIZE_SET', set_current_client_cert_details: { uri: true } },
   })

@@ -26,6 +26,21 @@ export const requestId = {
   typed_config: { ...type(`${HTTP}.lua.v3.Lua`), default_source_code: { inline_string: REQUEST_ID_LUA } },
 }
 
+/** Envoy's check of names is content with one of several; an identity of the mesh has exactly one. */
+const ONE_PEER_LUA = `
+function envoy_on_request(handle)
+  local tls = handle:streamInfo():downstreamSslConnection()
+  local names = tls and tls:uriSanPeerCertificate() or {}
+  if #names ~= 1 then handle:respond({[":status"] = "403"}, "") end
+end
+`
+
+/** Refuses a client whose certificate has not exactly one URI. */
+export const onePeer = {
+  name: 'bitka.one_peer',
+  typed_config: { ...type(`${HTTP}.lua.v3.Lua`), default_source_code: { inline_string: ONE_PEER_LUA } },
+}
+
 const always = (runtime_key: string): object => ({
   default_value: { numerator: 100, denominator: 'HUNDRED' },
   runtime_key,

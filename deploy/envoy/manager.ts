@@ -8,6 +8,9 @@ const MANAGER = 'envoy.extensions.filters.network.http_connection_manager.v3.Htt
 const HEADER_KB_MAX = 16
 const HEADERS_MAX = 100
 
+/** What others said of a client's address; the gateway reads x-envoy-external-address, which is ours. */
+const ADDRESS_HEADERS = ['x-forwarded-for', 'forwarded', 'x-real-ip', 'x-forwarded-host', 'x-forwarded-port']
+
 const manager = (config: object): object => ({
   name: 'envoy.filters.network.http_connection_manager',
   typed_config: { ...type(MANAGER), ...config },
@@ -77,6 +80,7 @@ export function connectionManager({ name, filters, uploads, web, more = {} }: Ma
     http_filters: [...filters, bodyLimit, uploadLimit, router],
     route_config: {
       name,
+      request_headers_to_remove: ADDRESS_HEADERS,
       virtual_hosts: [{ name: 'exchange', domains: ['*'], routes: routes({ uploads, web }) }],
     },
     ...more,
@@ -87,6 +91,7 @@ export function connectionManager({ name, filters, uploads, web, more = {} }: Ma
 export const redirectManager = (): object =>
   manager({
     stat_prefix: 'plain',
+    use_remote_address: true,
     access_log: [accessLog('plain')],
     request_headers_timeout: '5s',
     max_request_headers_kb: HEADER_KB_MAX,
@@ -102,7 +107,11 @@ export const redirectManager = (): object =>
               match: { prefix: '/' },
               direct_response: { status: 308 },
               response_headers_to_add: [
-                { header: { key: 'Location', value: `https://%ENVIRONMENT(${PUBLIC_HOST_VARIABLE})%%REQ(:PATH)%` } },
+                {
+                  header: { key: 'Location', value: `https://%ENVIRONMENT(${PUBLIC_HOST_VARIABLE})%%REQ(:PATH)%` },
+                  // In place of Envoy's own, which says what the client sent as host.
+                  append_action: 'OVERWRITE_IF_EXISTS_OR_ADD',
+                },
               ],
             },
           ],

@@ -21,13 +21,32 @@ export type NativeEnvoy = {
   internalCallers: readonly string[]
 }
 
-const source = (files: SvidFiles): CertificateSource => ({
+/** A certificate in the files of the development CA. */
+export const filesSource = (name: 'public' | 'identity', files: SvidFiles): CertificateSource => ({
   kind: 'files',
+  name,
   certFile: files.certFile,
   keyFile: files.keyFile,
   caFile: files.caFile,
   watch: dirname(files.certFile),
   caWatch: dirname(files.caFile),
+})
+
+/** How long Envoy keeps telling its clients to leave, s; then its listeners close. */
+const DRAIN_S = 3
+
+/** How Envoy is run. */
+export const runEnvoy = (
+  binary: string,
+  configFile: string,
+  publicHost: string,
+): { command: string; args: string[]; env: Record<string, string> } => ({
+  command: binary,
+  args: [
+    ...['--concurrency', '2', '--disable-hot-restart', '-l', 'warn'],
+    ...['--drain-time-s', String(DRAIN_S), '--drain-strategy', 'immediate', '-c', configFile],
+  ],
+  env: { [PUBLIC_HOST_VARIABLE]: publicHost },
 })
 
 /** Writes Envoy's configuration; answers how to run it. */
@@ -36,8 +55,8 @@ export async function prepareEnvoy(options: NativeEnvoy): Promise<{
   ports: EdgePorts
 }> {
   const { dir, uid, binary, trustDomain, gatewayPorts } = options
-  const identity = source(options.identityFiles)
-  const publicCertificate = source(options.publicTls)
+  const identity = filesSource('identity', options.identityFiles)
+  const publicCertificate = filesSource('public', options.publicTls)
   await mkdir(dir, { recursive: true, mode: 0o755 })
   const config = edgeConfig({
     trustDomain,
@@ -59,11 +78,7 @@ export async function prepareEnvoy(options: NativeEnvoy): Promise<{
     if (uid !== undefined) await chown(path, uid, uid)
   }
   return {
-    program: {
-      command: binary,
-      args: ['--concurrency', '2', '--disable-hot-restart', '-l', 'warn', '-c', file],
-      env: { [PUBLIC_HOST_VARIABLE]: `localhost:${edgePorts.public}` },
-    },
+    program: runEnvoy(binary, file, `localhost:${edgePorts.public}`),
     ports: edgePorts,
   }
 }

@@ -40,6 +40,8 @@ export type EdgeOptions = {
   flood: { perSecond: number; burst: number }
   /** The Unix socket of the SPIRE agent, where identities come from it. */
   agentSocket?: string
+  /** Paths that take files: streamed, and up to 5 MiB. None yet. */
+  uploads?: readonly string[]
   /** The server of the web page's files. Unset: there is no page. */
   web?: { host: string; port: number }
 }

@@ -52,6 +52,7 @@ function optionsOf(target: Target, options: RenderOptions): EdgeOptions & { publ
     identity: { kind: 'sds', id: spiffeId(trustDomain, 'envoy'), trustDomain },
     publicCertificate: {
       kind: 'files',
+      name: 'public',
       certFile: `${folders.publicTls}/tls.crt`,
       keyFile: `${folders.publicTls}/tls.key`,
       watch: folders.publicTls,

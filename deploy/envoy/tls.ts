@@ -5,6 +5,8 @@
 export type CertificateSource =
   | {
       kind: 'files'
+      /** What metrics call it. */
+      name: string
       certFile: string
       keyFile: string
       /** Roots; only where the other side has to show a certificate. */
@@ -51,17 +53,17 @@ function common(source: CertificateSource, peers: readonly string[] | undefined,
       }),
     }
   }
-  const secret = (name: string): object => ({
+  const secret = (name: string, file = 'certificate'): object => ({
     name,
-    sds_config: { resource_api_version: 'V3', path_config_source: { path: sdsFile(source, name) } },
+    sds_config: { resource_api_version: 'V3', path_config_source: { path: sdsFile(source, file) } },
   })
   return {
     ...base,
-    tls_certificate_sds_secret_configs: [secret('certificate')],
+    tls_certificate_sds_secret_configs: [secret(source.name)],
     ...(peers && {
       combined_validation_context: {
         default_validation_context: { match_typed_subject_alt_names: oneOf(peers) },
-        validation_context_sds_secret_config: secret('roots'),
+        validation_context_sds_secret_config: secret('roots', 'roots'),
       },
     }),
   }
@@ -74,14 +76,14 @@ const sdsFile = ({ watch, secretsDir = watch }: { watch: string; secretsDir?: st
 /** What is in those files, by path. */
 export function sdsFiles(source: CertificateSource): Map<string, object> {
   if (source.kind === 'sds') return new Map()
-  const { certFile, keyFile, caFile, watch, caWatch = watch } = source
+  const { name: certificate, certFile, keyFile, caFile, watch, caWatch = watch } = source
   const resource = (name: string, content: object): object => ({
     resources: [{ ...type(`${TLS}.Secret`), name, ...content }],
   })
   return new Map([
     [
       sdsFile(source, 'certificate'),
-      resource('certificate', {
+      resource(certificate, {
         tls_certificate: {
           certificate_chain: { filename: certFile },
           private_key: { filename: keyFile },

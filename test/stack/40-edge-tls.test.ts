@@ -1,0 +1,135 @@
+import { once } from 'node:events'
+import { get } from 'node:http'
+import { connect as connectH2 } from 'node:http2'
+import { startTestEdge, type TestEdge } from '@bitka/deploy/envoy'
+import { waitFor } from '@bitka/testkit'
+import { ask, askH2, envoyBinary, refusal, talk } from './edge/http.ts'
+
+let edge: TestEdge
+beforeAll(async () => {
+  edge = await startTestEdge({ binary: await envoyBinary() })
+}, 120_000)
+afterAll(() => edge?.stop())
+
+describe('TLS to people', () => {
+  it('is 1.3', async () => {
+    const { socket } = await talk(edge)
+    expect(socket.getProtocol()).toBe('TLSv1.3')
+    socket.destroy()
+  })
+  it.each(['TLSv1.2', 'TLSv1.1'] as const)('is not %s', async (version) => {
+    const options = { minVersion: version, maxVersion: version, ciphers: 'DEFAULT@SECLEVEL=0' }
+    for (const port of [edge.ports.public, edge.ports.admin])
+      expect(await refusal(edge, port, options)).toMatch(/protocol version/)
+  })
+  it('shows the certificate of the one name', async () => {
+    const { socket } = await talk(edge)
+    expect(socket.getPeerCertificate().subjectaltname).toContain('DNS:localhost')
+    socket.destroy()
+  })
+  it('asks nobody for a certificate', async () => {
+    expect((await ask(edge, '/v1/time')).status).toBe(200)
+  })
+  it('speaks HTTP/2 with who offers it, and HTTP/1.1 with the rest', async () => {
+    for (const [offered, agreed] of [
+      [['h2', 'http/1.1'], 'h2'],
+      [['http/1.1'], 'http/1.1'],
+      [[], false],
+    ] as const) {
+      const { socket } = await talk(edge, { ALPNProtocols: [...offered] })
+      expect(socket.alpnProtocol).toBe(agreed)
+      socket.destroy()
+    }
+    expect((await ask(edge, '/v1/time')).status).toBe(200)
+    expect((await askH2(edge, '/v1/time')).status).toBe(200)
+  })
+})
+
+describe('headers of safety', () => {
+  const expected = {
+    'strict-transport-security': 'max-age=31536000; includeSubDomains',
+    'x-content-type-options': 'nosniff',
+    'referrer-policy': 'no-referrer',
+    'content-security-policy': expect.stringContaining("default-src 'none'"),
+    'cross-origin-resource-policy': 'same-site',
+    'cache-control': 'no-store',
+  }
+  it("are on Envoy's own answers, over HTTP/1.1 and HTTP/2", async () => {
+    for (const reply of [await ask(edge, '/v1/admin/users'), await askH2(edge, '/v1/admin/users')]) {
+      expect(reply.status).toBe(403)
+      expect(reply.headers).toMatchObject(expected)
+      expect(reply.headers).not.toHaveProperty('server', 'envoy')
+    }
+  })
+  it("leave the gateway's own as they are", async () => {
+    edge.upstream.http = (_, res) => res.setHeader('Content-Security-Policy', "default-src 'self'").end()
+    const { headers } = await ask(edge, '/docs')
+    expect(headers['content-security-policy']).toBe("default-src 'self'")
+    expect(Object.keys(headers).filter((name) => name.startsWith('x-envoy') || name === 'server')).toEqual([])
+  })
+})
+
+describe('the plain port', () => {
+  const plain = (path: string, headers: Record<string, string> = {}): Promise<{ status?: number; location?: string }> =>
+    new Promise((resolve, reject) => {
+      get({ host: '127.0.0.1', port: edge.ports.plain, path, headers }, (res) => {
+        res.resume()
+        resolve({ status: res.statusCode, location: res.headers.location })
+      }).once('error', reject)
+    })
+  it('sends every address to the same one over TLS', async () => {
+    for (const path of ['/', '/v1/orders?symbol=BTC-THB&page=2', '/v1/admin/users'])
+      expect(await plain(path)).toEqual({ status: 308, location: `https://localhost:${edge.ports.public}${path}` })
+  })
+  it('sends nobody to another host', async () => {
+    const sent = await plain('/v1/time', { Host: 'evil.example', 'X-Forwarded-Host': 'evil.example' })
+    expect(sent).toEqual({ status: 308, location: `https://localhost:${edge.ports.public}/v1/time` })
+    const odd = await plain('//evil.example/x')
+    expect(odd.location).toBe(`https://localhost:${edge.ports.public}//evil.example/x`)
+  })
+})
+
+describe('the certificate of the public name', () => {
+  const seconds = async (): Promise<number> => {
+    const text = await (await fetch(`http://127.0.0.1:${edge.ports.metrics}/metrics`)).text()
+    // What the alert of docs/operations/edge.md reads.
+    const [, value] =
+      /^envoy_listener_ssl_certificate_expiration_unix_time_seconds\{envoy_tls_certificate="public",envoy_listener_address="public"\} (\d+)$/m.exec(
+        text,
+      ) ?? []
+    return Number(value)
+  }
+  const serial = async (): Promise<string> => {
+    const { socket } = await talk(edge)
+    const { serialNumber } = socket.getPeerCertificate()
+    socket.destroy()
+    return serialNumber
+  }
+
+  it('is renewed without a dropped connection', async () => {
+    edge.upstream.http = (_, res) => res.end('{}')
+    const session = connectH2(edge.url, { ca: edge.roots })
+    const asked = async (): Promise<number> => {
+      const stream = session.request({ ':path': '/v1/time' })
+      const [head] = await once(stream, 'response')
+      stream.resume()
+      return Number(head[':status'])
+    }
+    let closed = false
+    session.once('close', () => (closed = true))
+    expect(await asked()).toBe(200)
+    const before = await serial()
+    await edge.publicCa.rotateNow()
+    await waitFor(async () => (await serial()) !== before, { what: 'the new certificate' })
+    expect(await asked()).toBe(200)
+    expect(closed).toBe(false)
+    session.destroy()
+  })
+
+  it('tells when it ends', async () => {
+    const { socket } = await talk(edge)
+    const end = Date.parse(socket.getPeerCertificate().valid_to) / 1000
+    socket.destroy()
+    expect(await seconds()).toBe(end)
+  })
+})
