@@ -1,0 +1,64 @@
+import { backends } from './platform.ts'
+
+/** A Secret that the manifests refer to. Who installs the exchange makes it; nothing here has a value. */
+export type SecretSpec = {
+  name: string
+  /** What the value of each key is. */
+  keys: Readonly<Record<string, string>>
+  /** Overlays that need it; all of them unless given. */
+  overlays?: readonly string[]
+  /** Kubernetes' own type, where a controller wants one. */
+  type?: string
+  /** A controller in the cluster makes it; nobody has to. */
+  madeBy?: string
+}
+
+const databases = backends.filter(({ database }) => database).map(({ name }) => name)
+
+/** Every secret of the deployment, with its keys. Tests hold the manifests to it, and docs/operations list it. */
+export const secretTable: readonly SecretSpec[] = [
+  {
+    name: 'db-admin',
+    type: 'kubernetes.io/basic-auth',
+    keys: {
+      username: 'postgres',
+      password: "the password of PostgreSQL's superuser",
+      url: 'postgresql://postgres:PASSWORD@postgres-rw.bitka.svc.cluster.local:5432/bitka?sslmode=verify-full&sslrootcert=/run/db-ca/ca.crt',
+    },
+  },
+  {
+    name: 'db-urls',
+    keys: Object.fromEntries(
+      databases.flatMap((name) =>
+        ['app', 'owner'].map((kind) => [
+          `${name}-${kind}-url`,
+          `as url of db-admin, for the role ${name.replace('-', '_')}_${kind} with a password of its own`,
+        ]),
+      ),
+    ),
+  },
+  {
+    name: 'auth',
+    keys: {
+      kek: '32 random bytes in base64: what the signing keys are sealed with',
+      'operator-password': 'the password of the first operator, at least 12 characters',
+      'operator2-password': 'the password of the second operator',
+    },
+  },
+  {
+    name: 'mailgun',
+    keys: { 'api-key': "Mailgun's API key", 'signing-key': 'the key that Mailgun signs its reports with' },
+  },
+  {
+    name: 'backup-s3',
+    overlays: ['k3s'],
+    keys: { 'access-key-id': 'of the object store at the second site', 'secret-access-key': 'its secret' },
+  },
+  {
+    name: 'dns-tsig',
+    overlays: ['k3s'],
+    keys: { secret: 'the TSIG key that may write the _acme-challenge record of the public host, in base64' },
+  },
+  { name: 'public-tls', madeBy: 'cert-manager', keys: { 'tls.crt': 'the public certificate', 'tls.key': 'its key' } },
+  { name: 'postgres-ca', madeBy: 'CloudNativePG', keys: { 'ca.crt': "the roots of PostgreSQL's certificate" } },
+]
