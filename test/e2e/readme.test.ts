@@ -10,8 +10,8 @@ const readme = readFileSync(join(root, 'README.md'), 'utf8')
 /** The shell blocks of the README, in order: what a newcomer copies. */
 const blocks = [...readme.matchAll(/```sh\n([\s\S]*?)```/g)].map((match) => match[1] ?? '')
 
-it('has the three blocks that this test runs: start, first trade, test', () => {
-  expect(blocks).toHaveLength(3)
+it('has the blocks that CI runs: start and first trade here, the tests by .ci/run', () => {
+  expect(blocks).toHaveLength(4)
   expect(blocks[0]).toMatch(/^make up$/m)
   expect(
     blocks[1]
@@ -19,7 +19,14 @@ it('has the three blocks that this test runs: start, first trade, test', () => {
       .split('\n')
       .filter((line) => line.startsWith('./bitka')),
   ).toHaveLength(5)
-  expect(blocks[2]?.trim()).toBe('make test')
+  const ci = readFileSync(join(root, '.ci/run'), 'utf8')
+  for (const [index, command] of [
+    [2, 'make test'],
+    [3, 'make test-stack'],
+  ] as const) {
+    expect(blocks[index]?.trim()).toBe(command)
+    expect(ci).toContain(`suite ${command}\n`)
+  }
 })
 
 it('leads a newcomer from make up to a first trade, and Ctrl-C ends it well', async () => {
