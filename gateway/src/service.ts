@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { type Clock, createLogger, type Logger, systemClock } from '@bitka/kernel'
-import { WorkloadIdentity } from '@bitka/mesh'
-import { type RunningService, type ServiceEnv, serveMetrics } from '@bitka/service'
+import { spiffeId, WorkloadIdentity } from '@bitka/mesh'
+import { type Health, type RunningService, type ServiceEnv, serveMetrics, Waiting } from '@bitka/service'
 import { Registry } from 'prom-client'
 import { readConfig } from './config.ts'
 import { createEdge, type EdgeContext } from './edge/edge.ts'
@@ -25,19 +25,36 @@ export async function startGateway(env: ServiceEnv, overrides: GatewayOverrides 
   const { clock = systemClock, limiter = new MemoryLimiter() } = overrides
   const registry = new Registry()
   registry.setDefaultLabels({ service: 'gateway' })
-  const identity = WorkloadIdentity.connect({ socketPath: config.SPIFFE_ENDPOINT_SOCKET, log, metrics: registry })
+  const waiting = new Waiting(log)
+  const probes: Probes = { health: waiting.health }
+  // Before anything else, so that probes are told what the start waits for.
+  const { BITKA_METRICS_PORT: metricsPort, BITKA_METRICS_HOST: metricsHost } = config
+  if (metricsPort !== undefined)
+    probes.endpoint = await serveMetrics(registry, metricsHost, metricsPort, () => probes.health())
+  const identity = WorkloadIdentity.connect({
+    socketPath: config.SPIFFE_ENDPOINT_SOCKET,
+    expect: spiffeId(config.BITKA_TRUST_DOMAIN, 'gateway'),
+    log,
+    metrics: registry,
+  })
   try {
-    await identity.ready()
-    return await serve({ config, log, clock, registry, identity, limiter })
+    await waiting.until('its identity', () => identity.ready({ timeoutMs: IDENTITY_WAIT_MS }))
+    return await serve({ config, log, clock, registry, identity, limiter }, probes)
   } catch (error) {
     identity.close()
+    await probes.endpoint?.stop()
     throw error
   }
 }
 
-async function serve(context: EdgeContext): Promise<RunningGateway> {
-  const { config, log, registry, identity } = context
-  const { BITKA_METRICS_PORT: metricsPort, BITKA_METRICS_HOST: metricsHost, BITKA_DRAIN_MS: drainMs } = config
+/** How long the first certificate is waited for before the log says so. */
+const IDENTITY_WAIT_MS = 2_000
+
+type Probes = { health: () => Promise<Health>; endpoint?: Awaited<ReturnType<typeof serveMetrics>> }
+
+async function serve(context: EdgeContext, probes: Probes): Promise<RunningGateway> {
+  const { config, log, identity } = context
+  const { BITKA_DRAIN_MS: drainMs } = config
   const { BITKA_LAME_DUCK_MS: lameDuckMs } = config
   const edge = createEdge(context)
   const { app, streams, readiness } = edge
@@ -47,17 +64,14 @@ async function serve(context: EdgeContext): Promise<RunningGateway> {
       upgrade: streams.upgrade,
       broken: edge.refuseBroken,
     })
-    const prometheus =
-      metricsPort === undefined
-        ? undefined
-        : await serveMetrics(registry, metricsHost, metricsPort, () => readiness.check())
+    probes.health = () => readiness.check()
     log.info({ port: listeners.port, profile: config.BITKA_PROFILE }, 'gateway started')
     const stop = async (): Promise<void> => {
       app.drain()
       await pause(lameDuckMs)
       edge.endStreams()
       await Promise.all([listeners.close(drainMs), streams.close()])
-      await prometheus?.stop()
+      await probes.endpoint?.stop()
       await edge.stop()
       identity.close()
       log.info('gateway stopped')
@@ -67,7 +81,7 @@ async function serve(context: EdgeContext): Promise<RunningGateway> {
       name: 'gateway',
       port: listeners.port,
       grpcPort: listeners.grpcPort,
-      metricsPort: prometheus?.port,
+      metricsPort: probes.endpoint?.port,
       health: () => readiness.check(),
       stop: () => {
         stopped ??= stop()

@@ -66,7 +66,7 @@ export function createEdge(context: EdgeContext): Edge {
   const shared = share(context)
   const { backends, tokens, sessions, log, clock, config, gatekeeper, headers, metrics } = shared
   const feeds = new Feeds(() => backends.client(MarketDataService, 'market-data'), log)
-  const readiness = new ReadinessCheck(backends, clock)
+  const readiness = new ReadinessCheck(backends, clock, context.identity)
   const shutdown = new AbortController()
   const rest: RestOptions = {
     router: new Router(publicMethods(publicServices)),

@@ -3,20 +3,21 @@ import { Health, HealthCheckResponse_ServingStatus as Status } from '@bitka/prot
 import { type BackendName, backendNames } from '../public-services.ts'
 import type { Backends } from './backends.ts'
 
-export type BackendHealth = { name: BackendName; ok: boolean; detail: string }
+export type BackendHealth = { name: BackendName | 'identity'; ok: boolean; detail: string }
 export type Readiness = { ready: boolean; dependencies: BackendHealth[] }
 
 const CHECK_TIMEOUT_MS = 2_000
 /** Anybody may ask; the services are asked once a second at most. */
 const CACHE_MS = 1_000
 
-/** Asks every service behind the gateway whether it takes calls. */
+/** Asks every service behind the gateway whether it takes calls. With a certificate that is past, none will for long. */
 export class ReadinessCheck {
   private last: { at: number; answer: Promise<Readiness> } | undefined
 
   constructor(
     private readonly backends: Backends,
     private readonly clock: Clock,
+    private readonly identity: { isValid(): boolean },
   ) {}
 
   check(): Promise<Readiness> {
@@ -27,6 +28,7 @@ export class ReadinessCheck {
 
   private async ask(): Promise<Readiness> {
     const dependencies = await Promise.all(backendNames.map((name) => this.askOne(name)))
+    if (!this.identity.isValid()) dependencies.push({ name: 'identity', ok: false, detail: 'has expired' })
     return { ready: dependencies.every(({ ok }) => ok), dependencies }
   }
 

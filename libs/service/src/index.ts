@@ -16,3 +16,4 @@ export type {
   ServiceSpec,
   StartService,
 } from './types.ts'
+export { Waiting } from './waiting.ts'

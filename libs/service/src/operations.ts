@@ -32,9 +32,10 @@ export function createOperations({ context, consumers, extra }: Options): {
   /** Keeps the gRPC health state equal to the health. */
   watch: (state: HealthState) => { stop(): Promise<void> }
 } {
-  const { db, name, log, audit } = context
+  const { db, name, log, audit, identity } = context
   const health = async (): Promise<Health> => {
     const dependencies = [
+      { name: 'identity', ok: identity.isValid(), detail: identity.isValid() ? '' : 'the certificate has expired' },
       await check('database', async () => {
         await db.query('select 1')
       }),

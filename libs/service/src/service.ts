@@ -1,6 +1,6 @@
 import { type Consumer, type ConsumerOptions, type Relay, startConsumer, startRelay } from '@bitka/events'
 import { type Clock, createLogger, type Logger, loadConfig, systemClock } from '@bitka/kernel'
-import { createClient, createServer, HealthState, WorkloadIdentity } from '@bitka/mesh'
+import { createClient, createServer, HealthState, spiffeId, WorkloadIdentity } from '@bitka/mesh'
 import { appRole, migrate, openDb, schemaName } from '@bitka/store'
 import { Registry } from 'prom-client'
 import type { z } from 'zod'
@@ -17,6 +17,8 @@ import { Waiting } from './waiting.ts'
 
 /** How long calls in flight may take to end when the service stops. */
 const DRAIN_GRACE_MS = 10_000
+/** How long the first certificate is waited for before the log says so. */
+const IDENTITY_WAIT_MS = 2_000
 
 /** One way to be a service: configuration, database, log, identity, background work, server; stopped in reverse. */
 export const defineService =
@@ -65,9 +67,14 @@ async function start<S extends z.ZodObject>(
   stack.add('database', () => db.close())
   await waiting.until('the database', () => claimProfile(db, config.BITKA_PROFILE))
 
-  const identity = WorkloadIdentity.connect({ socketPath: config.SPIFFE_ENDPOINT_SOCKET, log, metrics })
+  const identity = WorkloadIdentity.connect({
+    socketPath: config.SPIFFE_ENDPOINT_SOCKET,
+    expect: spiffeId(config.BITKA_TRUST_DOMAIN, name),
+    log,
+    metrics,
+  })
   stack.add('identity', async () => identity.close())
-  await waiting.until('its identity', () => identity.ready())
+  await waiting.until('its identity', () => identity.ready({ timeoutMs: IDENTITY_WAIT_MS }))
   const eventLog = await openEventLog({ name, config, identity, log })
   stack.add('event log', () => eventLog.close())
   await waiting.until('the event log', async () => {
