@@ -1,5 +1,7 @@
 import { type } from './options.ts'
 
+const requestId = ['RESP', 'REQ'].map((command) => ({ command, param: 'X-REQUEST-ID' }))
+
 /** One line of JSON a request. Nothing in it is secret: no query, no header but the two ids. */
 export const accessLog = (listener: string): object => ({
   name: 'envoy.access_loggers.stdout',
@@ -21,7 +23,8 @@ export const accessLog = (listener: string): object => ({
         duration_ms: '%DURATION%',
         client_address: '%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%',
         peer: '%DOWNSTREAM_PEER_URI_SAN%',
-        request_id: '%REQ(X-REQUEST-ID)%',
+        // As it was answered; what was never answered has what it came with.
+        request_id: `%COALESCE(${JSON.stringify({ operators: requestId })})%`,
         trace_parent: '%REQ(TRACEPARENT)%',
         upstream: '%UPSTREAM_HOST%',
       },

@@ -1,6 +1,13 @@
 /** Envoy's own answers, in the words and the envelope of the public contract (rest-api.md). */
 
-type Reply = { status: number; as?: number; code: string; message: string; headers?: Record<string, string> }
+type Reply = {
+  status: number
+  as?: number
+  code: string
+  message: string
+  headers?: Record<string, string>
+  instance?: string
+}
 
 const replies: readonly Reply[] = [
   { status: 400, code: 'INVALID_INPUT', message: 'This is not a valid HTTP request.' },
@@ -63,23 +70,43 @@ const header = ([key, value]: [string, string]): object => ({
   append_action: 'OVERWRITE_IF_EXISTS_OR_ADD',
 })
 
-const mapper = ({ status, as, code, message, headers = {} }: Reply): object => ({
-  filter: {
-    status_code_filter: {
-      comparison: { op: 'EQ', value: { default_value: status, runtime_key: `bitka.local_reply.${status}` } },
-    },
+const hasStatus = (status: number): object => ({
+  status_code_filter: {
+    comparison: { op: 'EQ', value: { default_value: status, runtime_key: `bitka.local_reply.${status}` } },
   },
+})
+
+const mapper = ({ status, as, code, message, headers = {}, instance = '%PATH(NQ:ORIG_OR_PATH)%' }: Reply): object => ({
+  filter: hasStatus(status),
   ...(as !== undefined && { status_code: as }),
   headers_to_add: Object.entries({ ...common, ...headers }).map(header),
   body_format_override: {
     content_type: 'application/json; charset=utf-8',
     json_format: {
       success: false,
-      error: { code, message, instance: '%PATH(NQ:ORIG_OR_PATH)%' },
-      meta: { request_id: '%REQ(X-REQUEST-ID)%' },
+      error: { code, message, instance },
+      // The header of this same answer.
+      meta: { request_id: '%RESP(X-REQUEST-ID)%' },
     },
   },
 })
 
+/** What was refused before it was read as a request has no id yet, or one that nobody has looked at: it gets a new one. */
+const withoutId: object = {
+  header_filter: {
+    header: {
+      name: 'x-request-id',
+      string_match: { safe_regex: { regex: '[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}' } },
+      treat_missing_header_as_empty: true,
+      invert_match: true,
+    },
+  },
+}
+
+const unreadMapper = (reply: Reply): object => ({
+  ...mapper({ ...reply, headers: { ...reply.headers, 'X-Request-Id': '%UNIQUE_ID%' }, instance: '' }),
+  filter: { and_filter: { filters: [hasStatus(reply.status), withoutId] } },
+})
+
 /** local_reply_config of a listener for people. */
-export const localReplies: object = { mappers: replies.map(mapper) }
+export const localReplies: object = { mappers: [...replies.map(unreadMapper), ...replies.map(mapper)] }

@@ -9,7 +9,14 @@ const HEADER_KB_MAX = 16
 const HEADERS_MAX = 100
 
 /** What others said of a client's address; the gateway reads x-envoy-external-address, which is ours. */
-const ADDRESS_HEADERS = ['x-forwarded-for', 'forwarded', 'x-real-ip', 'x-forwarded-host', 'x-forwarded-port']
+const ADDRESS_HEADERS = [
+  'x-forwarded-for',
+  'forwarded',
+  'x-real-ip',
+  'x-forwarded-host',
+  'x-forwarded-port',
+  'x-envoy-attempt-count',
+]
 
 const manager = (config: object): object => ({
   name: 'envoy.filters.network.http_connection_manager',

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createSecureServer, type ServerHttp2Stream } from 'node:http2'
+import { createSecureServer, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import { createServer, get } from 'node:https'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -50,6 +50,8 @@ export type TestEdge = {
   readonly process: ChildProcess
   /** GET or POST on Envoy's administration. */
   admin(path: string, method?: string): Promise<string>
+  /** Ends the upstream alone. */
+  stopUpstream(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -150,6 +152,7 @@ async function start(
         .map((line) => JSON.parse(line) as Record<string, unknown>),
     process: child,
     admin,
+    stopUpstream: () => gateway.stop(),
     stop,
   }
 }
@@ -191,7 +194,12 @@ async function startUpstream(
   http.on('upgrade', (req, socket) => upstream.upgrade(req, socket))
   const grpc = createSecureServer(tls)
   grpc.on('stream', (stream, headers) => upstream.grpc(stream, headers as Record<string, string>))
-  grpc.on('session', (session) => session.on('error', () => {}))
+  const sessions = new Set<ServerHttp2Session>()
+  grpc.on('session', (session) => {
+    sessions.add(session)
+    session.once('close', () => sessions.delete(session))
+    session.on('error', () => {})
+  })
   const listen = async (server: typeof http | typeof grpc): Promise<number> => {
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
@@ -203,6 +211,7 @@ async function startUpstream(
     address,
     async stop() {
       http.closeAllConnections()
+      for (const session of sessions) session.destroy()
       await Promise.all([http, grpc].map((server) => new Promise((done) => server.close(done))))
     },
   }

@@ -104,12 +104,14 @@ describe('the head of a request', () => {
     ['too many fields', Object.fromEntries(Array.from({ length: 120 }, (_, i) => [`x-${i}`, '1']))],
     ['16 KiB', { 'x-large': 'x'.repeat(17_000) }],
   ])('may not have %s', async (_, headers) => {
-    expect((await ask(edge, '/v1/time', { headers })).status).toBe(431)
+    const reply = await ask(edge, '/v1/time', { headers })
+    expect({ status: reply.status, body: reply.json }).toEqual({ status: 431, body: envelope('INVALID_INPUT', '') })
     await expect(askH2(edge, '/v1/time', { headers })).rejects.toThrow()
   })
   it('has to arrive in 5 s', async () => {
     const { text, ms } = await slow.head
     expect(text).toMatch(/^HTTP\/1\.1 408 /)
+    expect(JSON.parse(text.slice(text.indexOf('{')))).toEqual(envelope('INVALID_INPUT', ''))
     expect(ms).toBeGreaterThan(4_000)
     expect(ms).toBeLessThan(9_000)
   })
