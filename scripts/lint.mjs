@@ -49,6 +49,7 @@ const checks = [
   ['contract format', bin('buf'), ['format', '--diff', '--exit-code', 'proto']],
   ['data classes', process.execPath, ['scripts/lint-proto.mjs']],
   ['repository', process.execPath, ['scripts/lint-repo.mjs']],
+  ['alert rules', process.execPath, ['scripts/lint-rules.mjs']],
   ['SPIRE', process.execPath, ['scripts/lint-spire.mjs']],
 ]
 if (against) {

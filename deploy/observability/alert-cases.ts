@@ -34,6 +34,7 @@ export const healthy: Series = {
   'rpc_client_calls_total{service="gateway",method="/m",outcome="ok"}': '0+600x180',
   'rpc_client_calls_total{service="gateway",method="/m",outcome="unavailable"}': '0+1x180',
   'rpc_server_calls_total{service="order",method="/m",outcome="internal"}': '0x180',
+  'bitka_mesh_refused_total{service="ledger",reason="tls"}': '0x180',
   'svid_expires_at_seconds{service="order",instance="order:9040"}': '3600+60x180',
   'svid_updates_total{service="order",instance="order:9040",outcome="error"}': '0x180',
   'envoy_listener_ssl_certificate_expiration_unix_time_seconds{envoy_listener_address="0.0.0.0_8443",envoy_tls_certificate="certificate"}':
@@ -171,6 +172,11 @@ export const alertCases: readonly AlertCase[] = [
     name: 'the stream of identities breaks again and again',
     changed: { 'svid_updates_total{service="order",instance="order:9040",outcome="error"}': '0+2x180' },
     fires: { '20m': { SvidUpdatesFail: 1 } },
+  },
+  {
+    name: 'strangers knock at a service',
+    changed: { 'bitka_mesh_refused_total{service="ledger",reason="tls"}': '0+2x180' },
+    fires: { '20m': { PeersRefused: 1 } },
   },
   {
     name: 'the public certificate expires in 13 days',
