@@ -6,10 +6,12 @@ ARG NODE_RUN=gcr.io/distroless/nodejs24-debian12:nonroot
 ARG JAVA_BUILD=docker.io/library/maven:3.9.9-eclipse-temurin-21
 ARG JAVA_RUN=docker.io/library/eclipse-temurin:21.0.8_9-jre-noble
 ARG ENVOY_RUN=docker.io/envoyproxy/envoy:v1.40.0
+ARG STRIMZI_RUN=quay.io/strimzi/kafka:0.51.0-kafka-4.2.0
 ARG SPIRE_RUN=ghcr.io/spiffe/spire-server:1.12.4
 
 FROM ${JAVA_BUILD} AS java-build
 FROM ${SPIRE_RUN} AS spire-run
+FROM ${NODE_RUN} AS node-run
 
 # Runs on the machine that builds, whatever the images are for: nothing in them is compiled for one processor.
 FROM --platform=${BUILDPLATFORM} ${NODE_BUILD} AS packages
@@ -34,7 +36,7 @@ ENV JAVA_HOME=/opt/java/openjdk PATH=/opt/java/openjdk/bin:/usr/share/maven/bin:
 RUN --mount=type=cache,target=/tmp/m2 MAVEN_OPTS=-Dmaven.repo.local=/tmp/m2 node scripts/images.mjs --only "${NAME}"
 
 # A program of ours: Node and our files, no shell, no package manager.
-FROM ${NODE_RUN} AS program
+FROM node-run AS program
 ARG NAME
 COPY --from=folder /src/dist/images/${NAME}/ /
 WORKDIR /app
@@ -54,6 +56,15 @@ COPY --from=kafka-folder /src/dist/images/kafka/ /
 RUN install -d -m 0700 -o 47910 -g 47910 /var/lib/kafka/data
 USER 47910:47910
 ENTRYPOINT ["/opt/kafka/start.sh"]
+
+# Strimzi's broker with our part; Strimzi starts it by kafka_run.sh, and ours goes first.
+FROM ${STRIMZI_RUN} AS kafka-strimzi
+USER 0:0
+RUN mv /opt/kafka/kafka_run.sh /opt/kafka/kafka_run.strimzi.sh
+COPY --from=node-run /nodejs/bin/node /opt/bitka/node
+COPY --from=kafka-folder /src/dist/images/kafka-strimzi/ /
+USER 1001:1001
+ENTRYPOINT ["/opt/kafka/kafka_run.sh"]
 
 # Envoy with the configuration of deploy/envoy; k8s mounts its own over it.
 FROM ${ENVOY_RUN} AS envoy

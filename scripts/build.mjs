@@ -23,6 +23,7 @@ const entries = {
   envoy: 'deploy/envoy/main.ts',
   spire: 'deploy/spire/main.ts',
   'image-parts': 'deploy/images/main.ts',
+  'compose-init': 'deploy/compose/main.ts',
 }
 const present = Object.fromEntries(Object.entries(entries).filter(([, file]) => existsSync(join(root, file))))
 const startedMs = performance.now()

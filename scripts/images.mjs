@@ -14,6 +14,7 @@ import {
   readdirSync,
   readFileSync,
   realpathSync,
+  renameSync,
   rmSync,
   statSync,
   utimesSync,
@@ -50,7 +51,7 @@ const wanted = ours.filter(({ name }) => values.only?.includes(name) ?? true)
 for (const image of wanted) {
   const folder = join(out, image.name)
   rmSync(folder, { recursive: true, force: true })
-  const components = { program, kafka, 'kafka-plugin': kafkaPlugin, envoy }[image.kind ?? 'program'](image, folder)
+  const components = { program, kafka, 'kafka-strimzi': kafkaStrimzi, envoy }[image.kind ?? 'program'](image, folder)
   writeSbom(join(folder, 'usr/share/doc/bitka/sbom.cdx.json'), { name: image.name, time, components })
   const lines = settle(folder).map((file) => `${sha256(join(folder, file))}  ${file}\n`)
   writeFileSync(join(out, `${image.name}.sha256`), lines.join(''))
@@ -92,10 +93,15 @@ function kafka(_image, folder) {
   return jarComponents(join(root, 'deploy/kafka/jars.sha256'))
 }
 
-/** Our part alone, for an image that has Kafka already (Strimzi). */
-function kafkaPlugin(_image, folder) {
+/** What Strimzi's image of Kafka lacks: our part of the broker, and the program that keeps its certificate in files. */
+function kafkaStrimzi(_image, folder) {
   copyPlugin(join(folder, 'opt/kafka/libs'))
-  return []
+  copy('deploy/images/kafka-strimzi/kafka_run.sh', join(folder, 'opt/kafka/kafka_run.sh'))
+  chmodSync(join(folder, 'opt/kafka/kafka_run.sh'), 0o755)
+  const components = program({ program: 'svid-files' }, join(folder, 'opt/bitka'))
+  // One place for what an image says of itself.
+  renameSync(join(folder, 'opt/bitka/usr'), join(folder, 'usr'))
+  return components
 }
 
 function copyPlugin(folder) {
