@@ -44,6 +44,8 @@ export const runEnvoy = (
   command: binary,
   args: [
     ...['--concurrency', '2', '--disable-hot-restart', '-l', 'warn'],
+    // The access log is at most so old when Envoy dies, ms.
+    ...['--file-flush-interval-msec', '1000'],
     ...['--drain-time-s', String(DRAIN_S), '--drain-strategy', 'immediate', '-c', configFile],
   ],
   env: { [PUBLIC_HOST_VARIABLE]: publicHost },
