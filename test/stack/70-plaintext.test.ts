@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { connect as connectHttp2 } from 'node:http2'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { readFacts } from '@bitka/deploy/native'
@@ -12,12 +13,12 @@ import { encrypted, greetings, type Outcome, plaintext, postgresTls } from './ca
 import { type Speech, Streams } from './capture/streams.ts'
 import { StackWorld, symbol } from './world.ts'
 
-/** What a port must do: mTLS asks for a certificate of the mesh. */
-type Rule = { speech: Speech; clientCertificate: boolean; greeting: Buffer }
+/** What a port must do. One with a `caller` asks for a certificate, and takes at least that workload's. */
+type Rule = { speech: Speech; greeting: Buffer; caller?: string }
 
-const mtls = (greeting: Buffer): Rule => ({ speech: 'tls', clientCertificate: true, greeting })
-const tls = (greeting: Buffer): Rule => ({ speech: 'tls', clientCertificate: false, greeting })
-const plain: Rule = { speech: 'plain', clientCertificate: false, greeting: greetings.http }
+const mtls = (greeting: Buffer, caller = 'internal-caller'): Rule => ({ speech: 'tls', greeting, caller })
+const tls = (greeting: Buffer): Rule => ({ speech: 'tls', greeting })
+const plain: Rule = { speech: 'plain', greeting: greetings.http }
 
 const services = serviceTable.filter(({ name }) => name !== 'gateway')
 const gateway = serviceTable.find(({ name }) => name === 'gateway') ?? { port: 0, metricsPort: 0 }
@@ -28,11 +29,11 @@ const ENVOY_ADMIN = 8901
 /** Every port of the stack, whose it is, and what may be said on it. Whatever else is listened on fails the test. */
 const rules = new Map<string, Rule>([
   ...services.map(({ name, port }): [string, Rule] => [`${name} ${port}`, mtls(greetings.http2)]),
-  [`gateway ${gateway.port}`, mtls(greetings.http)],
-  [`gateway ${gateway.port + 1}`, mtls(greetings.http2)],
+  [`gateway ${gateway.port}`, mtls(greetings.http, 'envoy')],
+  [`gateway ${gateway.port + 1}`, mtls(greetings.http2, 'envoy')],
   ['kafka 9093', mtls(greetings.kafka)],
   ['kafka 9094', mtls(greetings.kafka)],
-  [`postgres ${POSTGRES}`, { speech: 'postgres', clientCertificate: false, greeting: greetings.postgres }],
+  [`postgres ${POSTGRES}`, { speech: 'postgres', greeting: greetings.postgres }],
   ['envoy 8443', tls(greetings.http)],
   ['envoy 8445', tls(greetings.http)],
   ['envoy 8444', mtls(greetings.http2)],
@@ -49,6 +50,7 @@ const MAIL = 'the stack'
 
 const portOf = (key: string): number => Number(key.split(' ').at(-1))
 const secured = [...rules].filter(([, { speech }]) => speech !== 'plain')
+const rulesOfGateway = secured.filter(([key]) => key.startsWith('gateway '))
 const open = [...rules].filter(([, { speech }]) => speech === 'plain')
 
 let world: StackWorld
@@ -63,9 +65,9 @@ beforeAll(async () => {
   mailPort = listeners.find(({ process }) => process === MAIL)?.port ?? 0
 }, 120_000)
 
-/** A certificate of the mesh that none of these ports has to know. */
-const meshCertificate = (): { cert: string; key: string } => {
-  const files = svidFiles(join(world.stack.identityDir, 'files', 'internal-caller'))
+/** The certificate that a workload of the mesh has now. */
+const certificateOf = (name: string): { cert: string; key: string } => {
+  const files = svidFiles(join(world.stack.identityDir, 'files', name))
   return { cert: readFileSync(files.certFile, 'utf8'), key: readFileSync(files.keyFile, 'utf8') }
 }
 
@@ -94,9 +96,9 @@ test.each(secured.filter(([, { speech }]) => speech === 'tls'))('%s refuses TLS 
   expect(old.said.length).toBe(0)
 })
 
-test.each(secured.filter(([, { clientCertificate }]) => clientCertificate))(
+test.each(secured.filter(([, { caller }]) => caller !== undefined))(
   '%s refuses who has no certificate of the mesh, and takes who has',
-  async (key, { greeting }) => {
+  async (key, { greeting, caller = '' }) => {
     const port = portOf(key)
     const foreign = await issueForeignSvid(world.stack.trustDomain, [
       `spiffe://${world.stack.trustDomain}/ns/bitka/sa/order`,
@@ -108,7 +110,7 @@ test.each(secured.filter(([, { clientCertificate }]) => clientCertificate))(
       expect(refused.said.length).toBe(0)
     }
     const taken = await encrypted(port, greeting, {
-      ...meshCertificate(),
+      ...certificateOf(caller),
       patienceMs: 700,
       ALPNProtocols: ['h2', 'http/1.1'],
     })
@@ -117,6 +119,12 @@ test.each(secured.filter(([, { clientCertificate }]) => clientCertificate))(
     expect(taken.said.length > 0 || !taken.ended ? 'taken' : taken.error).toBe('taken')
   },
 )
+
+test.each(rulesOfGateway)('%s takes Envoy alone', async (key, { greeting }) => {
+  const other = await encrypted(portOf(key), greeting, certificateOf('internal-caller'))
+  expect(other).toMatchObject({ ended: true })
+  expect(other.said.length).toBe(0)
+})
 
 test('the mail provider speaks TLS 1.3 alone', async () => {
   expectRefused(await plaintext(mailPort, greetings.http))
@@ -202,6 +210,20 @@ async function ask(
   return answer.data ?? {}
 }
 
+/** One gRPC call through Envoy, whatever its answer. */
+async function grpc(path: string): Promise<void> {
+  const session = connectHttp2(world.stack.url)
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': path,
+    'content-type': 'application/grpc+proto',
+    te: 'trailers',
+  })
+  stream.end(Buffer.alloc(5))
+  await new Promise((resolve, reject) => stream.resume().once('close', resolve).once('error', reject))
+  session.close()
+}
+
 /** Money for the person's order. */
 async function credit(person: Person, operatorToken: string): Promise<void> {
   const { items } = (await ask('GET', '/v1/ledger/accounts?per_page=200', undefined, { token: person.token })) as {
@@ -277,7 +299,12 @@ test('nothing that passes between the processes can be read', async () => {
     for (const { name } of services) {
       await ask('GET', `/v1/admin/services/${name}/health`, undefined, { token: operatorToken, url: adminUrl })
     }
-    await encrypted(8444, greetings.http2, { ...meshCertificate(), ALPNProtocols: ['h2'], patienceMs: 500 })
+    await encrypted(8444, greetings.http2, {
+      ...certificateOf('internal-caller'),
+      ALPNProtocols: ['h2'],
+      patienceMs: 500,
+    })
+    await grpc('/grpc.health.v1.Health/Check')
     for (const [key] of open) await plaintext(portOf(key), Buffer.from('GET /metrics HTTP/1.0\r\n\r\n'), 1_000)
     await waitFor(() => world.load.acknowledged.size > before + 100, { timeoutMs: 60_000, what: 'work under way' })
     await traitor.speak()

@@ -157,7 +157,11 @@ class OutboxRelay implements Relay {
       `select pg_try_advisory_lock(hashtextextended('outbox relay ' || current_schema(), 0)) as locked`,
     )
     if (rows[0]?.locked !== true) return false
-    await this.options.beforeFirstRun?.({ query: client, log: this.options.log })
+    if (this.options.beforeFirstRun) {
+      // It may refuse for long, and back-pressure needs the ages meanwhile.
+      await this.watch(client)
+      await this.options.beforeFirstRun({ query: client, log: this.options.log })
+    }
     this.leader = true
     this.options.logger.info('this process sends the outbox')
     return true

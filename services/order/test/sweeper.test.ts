@@ -116,6 +116,31 @@ it('sends again what the log lost', async () => {
   })
 })
 
+it('sends nothing, and takes no more orders, where the log has commands that the database does not know', async () => {
+  const log = h.platform.eventLog('matching')
+  const sent = async (): Promise<string[]> => {
+    const pages = await Promise.all(
+      [0, 1, 2, 3].map((partition) => log.read('trading.orders.commands', partition, 0n, { maxRecords: 1_000 })),
+    )
+    return pages.flatMap(({ records }) => records.map(({ headers }) => headers.order_id ?? ''))
+  }
+  const { orderId } = await h.client.createOrder(limitBuy, alice.as)
+  await waitFor(async () => (await sent()).includes(orderId))
+  await h.stop()
+  // The database as it was before the last command: restored from an older copy.
+  await runAsOwner('update markets set next_command_seq = next_command_seq - 1')
+  await h.start()
+  const late = await h.client.createOrder(limitBuy, alice.as)
+  await waitFor(async () => (await refusal(h.client.createOrder(limitBuy, alice.as))) === 'unavailable')
+  expect(await sent()).not.toContain(late.orderId)
+})
+
+async function runAsOwner(statement: string): Promise<void> {
+  const db = openDb({ url: h.platform.database.of('order').ownerUrl, schema: 'order', poolSize: 1 })
+  await db.query(statement)
+  await db.close()
+}
+
 async function deleteLast(ownerUrl: string, commandSeq: bigint): Promise<void> {
   const db = openDb({ url: ownerUrl, schema: 'event_log', poolSize: 1 })
   const { rowCount } = await db.query(

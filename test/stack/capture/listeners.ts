@@ -13,7 +13,8 @@ export function listenersOf(processes: readonly { name: string; pid: number }[])
   for (const { name, pid } of processes) {
     for (const inode of inodesOf(pid)) {
       const socket = byInode.get(inode)
-      if (socket) found.set(inode, { process: name, address: socket.address, port: socket.port })
+      // Envoy has one socket a thread, all of one port.
+      if (socket) found.set(`${name} ${socket.port}`, { process: name, address: socket.address, port: socket.port })
     }
   }
   return [...found.values()].sort((a, b) => a.port - b.port)

@@ -1,7 +1,7 @@
 import { type EventLog, type RelayOptions, readLast } from '@bitka/events'
 import type { Logger } from '@bitka/kernel'
 import type { Queryable } from '@bitka/store'
-import { lastSent, markUnsent } from '../store/outbox.ts'
+import { knownCommands, type LoggedCommand, lastSent, markUnsent } from '../store/outbox.ts'
 import { COMMANDS } from './commands.ts'
 
 /** How many commands of a partition are compared at first; more only when all of these are missing. */
@@ -16,6 +16,7 @@ export const resendMissing =
   async ({ query, log: eventLog }) => {
     const partitions = await eventLog.partitions(COMMANDS)
     for (let partition = 0; partition < partitions; partition += 1) {
+      await refuseOlderDatabase(query, eventLog, partition)
       const missing = await missingFrom(query, eventLog, partition)
       if (missing.length === 0) continue
       log.warn({ partition, commands: missing.length }, 'the log lacks commands that were sent; sending them again')
@@ -23,22 +24,40 @@ export const resendMissing =
     }
   }
 
+/**
+ * A command is in the database before it is in the log. Where the log has one that the database does not know, or knows
+ * as another, the database was restored from an older copy: it gives numbers a second time, and matching would pass over
+ * the commands that get them. Nothing is sent then.
+ */
+async function refuseOlderDatabase(db: Queryable, eventLog: EventLog, partition: number): Promise<void> {
+  const newest = await lastCommands(eventLog, partition, COMPARED)
+  const known = await knownCommands(db, COMMANDS, newest)
+  for (const { symbol, commandSeq, eventId } of newest.values()) {
+    const { nextSeq = 1n, eventId: ours = eventId } = known.get(symbol) ?? {}
+    if (commandSeq < nextSeq && ours === eventId) continue
+    throw new Error(
+      `the log has a command ${commandSeq} of ${symbol} that this database never gave: it is older than the log`,
+    )
+  }
+}
+
 async function missingFrom(db: Queryable, eventLog: EventLog, partition: number): Promise<bigint[]> {
   for (let compared = COMPARED; ; compared *= 4) {
     const sent = await lastSent(db, COMMANDS, partition, compared)
     // More of the log than of the rows, since a command may be in it twice.
-    const inLog = await lastSeqs(eventLog, partition, compared * 2)
-    const missing = sent.filter(({ symbol, commandSeq }) => commandSeq > (inLog.get(symbol) ?? 0n))
+    const inLog = await lastCommands(eventLog, partition, compared * 2)
+    const missing = sent.filter(({ symbol, commandSeq }) => commandSeq > (inLog.get(symbol)?.commandSeq ?? 0n))
     if (missing.length < sent.length || sent.length < compared) return missing.map(({ id }) => id)
   }
 }
 
 /** The last command of each market among the last records of a partition. */
-async function lastSeqs(eventLog: EventLog, partition: number, count: number): Promise<Map<string, bigint>> {
-  const last = new Map<string, bigint>()
-  for (const { key, headers } of await readLast(eventLog, COMMANDS, partition, count)) {
+async function lastCommands(eventLog: EventLog, partition: number, count: number): Promise<Map<string, LoggedCommand>> {
+  const last = new Map<string, LoggedCommand>()
+  for (const { key: symbol, headers } of await readLast(eventLog, COMMANDS, partition, count)) {
     const commandSeq = BigInt(headers.command_seq ?? 0)
-    if (commandSeq > (last.get(key) ?? 0n)) last.set(key, commandSeq)
+    if (commandSeq <= (last.get(symbol)?.commandSeq ?? 0n)) continue
+    last.set(symbol, { symbol, commandSeq, eventId: headers['event-id'] ?? '' })
   }
   return last
 }

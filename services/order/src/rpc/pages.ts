@@ -11,3 +11,9 @@ export function pageOf(
   if (total === undefined) return { perPage: page.perPage, nextCursor }
   return { ...pagination(page, total), nextCursor }
 }
+
+/** A page of a list that is short enough to be read whole. */
+export const sliceOf = <T>(all: readonly T[], page: Page) => ({
+  items: all.slice(page.offset, page.offset + page.limit),
+  pagination: pagination(page, all.length),
+})
