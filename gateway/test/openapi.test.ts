@@ -45,3 +45,73 @@ it('names each operation once', () => {
   const ids = Object.values(paths).flatMap((item) => Object.values(item).map(({ operationId }) => operationId))
   expect(new Set(ids).size).toBe(ids.length)
 })
+
+/** What every GET answers, by hand: a page of a list, or one thing. A new route without a verdict here fails. */
+const answers: Readonly<Record<string, 'page' | 'page and cursor' | 'limit and cursor' | 'one thing' | 'plain array'>> =
+  {
+    '/.well-known/jwks.json': 'one thing',
+    '/v1/.well-known/jwks.json': 'one thing',
+    '/v1/users/me': 'one thing',
+    '/v1/users/{user_id}': 'one thing',
+    '/v1/ledger/accounts': 'page',
+    '/v1/ledger/accounts/{account_id}': 'one thing',
+    '/v1/ledger/transactions': 'page and cursor',
+    '/v1/ledger/transactions/{transaction_id}': 'one thing',
+    '/v1/ledger/assets': 'plain array',
+    '/v1/ledger/assets/{symbol}': 'one thing',
+    '/v1/orders': 'page and cursor',
+    '/v1/orders/{order_id}': 'one thing',
+    '/v1/fills': 'page and cursor',
+    '/v1/fees': 'page',
+    '/v1/time': 'one thing',
+    '/v1/marketdata/symbols': 'page',
+    '/v1/marketdata/candles': 'limit and cursor',
+    '/v1/marketdata/ticks': 'limit and cursor',
+    '/v1/marketdata/orderbook/{symbol}': 'one thing',
+    // Snapshots and updates, not items.
+    '/v1/marketdata/orderbook/{symbol}/history': 'one thing',
+    '/v1/admin/users': 'page',
+    '/v1/admin/markets': 'page',
+    '/v1/admin/markets/{symbol}/engine': 'one thing',
+    '/v1/admin/audit': 'page and cursor',
+    '/v1/admin/notifications/deliveries': 'page',
+    '/v1/admin/services/{service}/health': 'one thing',
+    '/v1/admin/services/{service}/dead-letters': 'page',
+  }
+
+type Described = { $ref?: string; type?: string; required?: string[]; properties?: Record<string, Described> }
+
+const resolved = (schema: Described): Described => {
+  const name = schema.$ref?.split('/').at(-1)
+  if (name === undefined) return schema
+  return (document.components as { schemas: Record<string, Described> }).schemas[name] ?? {}
+}
+
+describe('a list is items and pagination', () => {
+  const routes = new Router(publicMethods(publicServices)).routes.filter(({ binding }) => binding.verb === 'GET')
+
+  it('every GET has a verdict', () => {
+    expect(routes.map(({ binding }) => binding.path).sort()).toEqual(Object.keys(answers).sort())
+  })
+
+  it.each(Object.entries(answers))('%s is a %s', (path, answer) => {
+    const get = paths[path]?.get as {
+      parameters: { name: string; in: string }[]
+      responses: { 200: { content: { 'application/json': { schema: Described } } } }
+    }
+    const { schema } = get.responses[200].content['application/json']
+    const data = resolved(schema.properties?.data ?? schema)
+    const asked = get.parameters.filter((one) => one.in === 'query').map(({ name }) => name)
+    const paging = ['page', 'per_page', 'limit', 'cursor'].filter((name) => asked.includes(name))
+    if (answer === 'plain array') expect(data.type).toBe('array')
+    else if (answer === 'one thing') expect(data.properties).not.toHaveProperty('items')
+    else {
+      expect(data.required).toEqual(expect.arrayContaining(['items']))
+      expect(resolved(data.properties?.pagination ?? {}).properties).toHaveProperty('total_pages')
+      const wanted = { page: ['page', 'per_page'], 'page and cursor': ['page', 'per_page', 'cursor'] }
+      // Dead letters had a limit before they had pages.
+      const known = path.endsWith('/dead-letters') ? ['page', 'per_page', 'limit'] : undefined
+      expect(paging).toEqual(answer === 'limit and cursor' ? ['limit', 'cursor'] : (known ?? wanted[answer]))
+    }
+  })
+})

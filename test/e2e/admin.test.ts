@@ -1,7 +1,7 @@
 import { waitFor } from '@bitka/testkit'
 import { TestExchange, type TestMarket } from './exchange.ts'
 import { Person } from './person.ts'
-import { type Body, call, dataOf, essence, refusal, success, time, uuid } from './rest.ts'
+import { type Body, call, dataOf, essence, refusal, success, time, uuid, wholePage } from './rest.ts'
 
 let exchange: TestExchange
 let alice: Person
@@ -100,8 +100,15 @@ describe('markets', () => {
   })
 
   it('are listed and made by operators', async () => {
-    const { status, body } = await operator.get(path)
-    expect({ status, body }).toEqual(success({ items: expect.arrayContaining([whole()]) }))
+    const { status, body } = await operator.get(`${path}?per_page=200`)
+    const { items, pagination } = dataOf(body)
+    expect({ status, body }).toEqual(success(wholePage(items, 200)))
+    expect(items).toEqual(expect.arrayContaining([whole()]))
+    const second = dataOf((await operator.get(`${path}?per_page=1&page=2`)).body)
+    expect(second).toEqual({
+      items: [items[1]],
+      pagination: { page: 2, per_page: 1, total: pagination.total, total_pages: pagination.total },
+    })
     expect(essence(await alice.get(path))).toEqual(refusal('FORBIDDEN', path))
     expect(essence(await alice.post(path, { body: rules() }))).toEqual(refusal('FORBIDDEN', path))
     expect(essence(await operator.post(path, { body: rules() }))).toEqual(refusal('CONFLICT', path))
@@ -244,7 +251,7 @@ describe('services', () => {
       for (const one of dataOf(body).dependencies) expect(one).toMatchObject(dependency)
       expect(essence(await alice.get(health))).toEqual(refusal('FORBIDDEN', health))
       const letters = `/v1/admin/services/${service}/dead-letters`
-      expect(essence(await operator.get(letters))).toEqual(success({ items: [] }))
+      expect(essence(await operator.get(letters))).toEqual(success(wholePage([])))
       expect(essence(await alice.get(letters))).toEqual(refusal('FORBIDDEN', letters))
     },
   )

@@ -169,24 +169,24 @@ export async function parkRecord(
   return rowCount === 1
 }
 
-/** How many records of a group are parked. */
-export async function countParked(db: Queryable, group: string): Promise<number> {
+/** How many records of a group are parked; without one, of all groups. */
+export async function countParked(db: Queryable, group?: string): Promise<number> {
   const { rows } = await db.query<{ count: string }>(
-    'select count(*)::text as count from dead_letters where consumer_group = $1',
-    [group],
+    'select count(*)::text as count from dead_letters where $1::text is null or consumer_group = $1',
+    [group ?? null],
   )
   return Number(rows[0]?.count ?? 0)
 }
 
-/** Parked records, oldest first; `after` is the last id of the page before. */
+/** Parked records, oldest first; `after` is the last id of the page before, `offset` how many of the rest are passed over. */
 export async function listDeadLetters(
   db: Queryable,
-  options: { group?: string; after?: bigint; limit?: number } = {},
+  options: { group?: string; after?: bigint; limit?: number; offset?: number } = {},
 ): Promise<DeadLetter[]> {
   const { rows } = await db.query<DeadLetterRow>(
     `select ${columns} from dead_letters
-     where id > $1 and ($2::text is null or consumer_group = $2) order by id limit $3`,
-    [options.after ?? 0n, options.group ?? null, options.limit ?? 100],
+     where id > $1 and ($2::text is null or consumer_group = $2) order by id limit $3 offset $4`,
+    [options.after ?? 0n, options.group ?? null, options.limit ?? 100, options.offset ?? 0],
   )
   return rows.map(toDeadLetter)
 }

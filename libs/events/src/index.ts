@@ -1,5 +1,6 @@
 export * from './consumer.ts'
 export {
+  countParked,
   type DeadLetter,
   dropDeadLetter,
   listDeadLetters,

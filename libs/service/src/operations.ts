@@ -1,7 +1,15 @@
-import { type Consumer, type ConsumerOptions, dropDeadLetter, listDeadLetters, replayDeadLetter } from '@bitka/events'
+import {
+  type Consumer,
+  type ConsumerOptions,
+  countParked,
+  dropDeadLetter,
+  listDeadLetters,
+  replayDeadLetter,
+} from '@bitka/events'
 import { DomainError, invalidField, Loop } from '@bitka/kernel'
 import { type BoundService, type CallContext, type HealthState, implement, type ServicePolicy } from '@bitka/mesh'
 import { OperationsService } from '@bitka/proto/bitka/operations/v1/operations_pb'
+import { type Page, pagination, parsePage } from '@bitka/store'
 import type { AuditInput } from './audit.ts'
 import type { Dependency, Health, ServiceContext } from './types.ts'
 
@@ -51,10 +59,11 @@ export function createOperations({ context, consumers, extra }: Options): {
     OperationsService,
     {
       getServiceHealth: async () => ({ health: { service: name, ...(await health()) } }),
-      listDeadLetters: async ({ limit = 50 }) => {
-        if (limit < 1 || limit > 200) throw invalidField('limit', 'must be between 1 and 200')
-        const letters = await listDeadLetters(db, { limit })
+      listDeadLetters: async (request) => {
+        const page = letterPage(request)
+        const letters = await listDeadLetters(db, page)
         return {
+          pagination: pagination(page, await countParked(db)),
           items: letters.map((letter) => ({
             id: String(letter.id),
             consumer: letter.group,
@@ -94,6 +103,14 @@ export function createOperations({ context, consumers, extra }: Options): {
       state.set((await health()).ready)
     })
   return { health, implementation, watch }
+}
+
+/** `limit` is what per_page was called first, and still works. */
+function letterPage({ page, perPage, limit }: { page?: number; perPage?: number; limit?: number }): Page {
+  if (limit === undefined) return parsePage({ page, perPage })
+  if (perPage !== undefined) throw invalidField('limit', 'cannot be combined with per_page')
+  if (limit < 1 || limit > 200) throw invalidField('limit', 'must be between 1 and 200')
+  return parsePage({ page, perPage: limit })
 }
 
 const noSuchLetter = (): DomainError => new DomainError('not_found', 'There is no such dead letter.')

@@ -208,3 +208,18 @@ describe('fills', () => {
     expect((await fills({ orderId: ids[0] }, bob.as)).items).toEqual([])
   })
 })
+
+it('pages the markets and what they cost', async () => {
+  for (const read of [
+    (request: object) => h.client.listMarkets(request, operator.as),
+    (request: object) => h.client.listFees(request, alice.as),
+  ]) {
+    expect((await read({})).pagination).toMatchObject({ page: 1, perPage: 25, total: 2n, totalPages: 1 })
+    const second = await read({ page: 2, perPage: 1 })
+    expect(second.items.map(({ symbol }) => symbol)).toEqual(['ETH-THB'])
+    expect(second.pagination).toMatchObject({ page: 2, perPage: 1, total: 2n, totalPages: 2 })
+    expect((await read({ page: 3, perPage: 1 })).items).toEqual([])
+    expect(await refusal(read({ page: 0 }))).toMatchObject(['invalid', { page: expect.any(String) }])
+    expect(await refusal(read({ perPage: 201 }))).toMatchObject(['invalid', { per_page: expect.any(String) }])
+  }
+})

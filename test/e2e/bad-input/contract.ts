@@ -113,6 +113,9 @@ export function contractSuite(at: () => World): void {
       '/v1/admin/users': 25,
       '/v1/admin/audit': 25,
       '/v1/admin/notifications/deliveries': 25,
+      '/v1/fees': 25,
+      '/v1/admin/markets': 25,
+      '/v1/admin/services/ledger/dead-letters': 25,
     }
     for (const [path, per_page] of Object.entries(sizes)) {
       const { items, pagination } = await at().data('operator', path)
@@ -155,6 +158,8 @@ export function contractSuite(at: () => World): void {
       '/v1/ledger/accounts?per_page=1',
       '/v1/marketdata/symbols?per_page=1',
       '/v1/admin/users?per_page=1',
+      '/v1/fees?per_page=1',
+      '/v1/admin/markets?per_page=1',
     ]) {
       const { pagination } = await at().data('operator', path)
       expect([path, pagination.total > 1, pagination.next_cursor]).toEqual([path, true, undefined])

@@ -8,7 +8,7 @@ import type {
   MarketEngine,
   ServiceHealth,
 } from '../types/admin.ts'
-import type { Page } from '../types/common.ts'
+import type { Page, PageQuery } from '../types/common.ts'
 import type { Role, User, UsersQuery } from '../types/identity.ts'
 import type { TransactionPosted } from '../types/ledger.ts'
 import type { Market, MarketBody, MarketChanges } from '../types/markets.ts'
@@ -48,8 +48,8 @@ export const adminApi = (transport: Transport) => ({
       options,
     }),
 
-  markets: (options?: CallOptions): Promise<{ items: Market[] }> =>
-    transport.send({ method: 'GET', path: '/v1/admin/markets', options }),
+  markets: (query: PageQuery = {}, options?: CallOptions): Promise<Page<Market>> =>
+    transport.send({ method: 'GET', path: '/v1/admin/markets', query, options }),
   createMarket: (body: MarketBody, options?: CallOptions): Promise<Market> =>
     transport.send({ method: 'POST', path: '/v1/admin/markets', body, keyed: true, options }),
   updateMarket: (symbol: string, body: MarketChanges, options?: CallOptions): Promise<Market> =>
@@ -93,11 +93,7 @@ const operationsApi = (transport: Transport) => ({
     transport.send({ method: 'GET', path: '/v1/admin/notifications/deliveries', query, options }),
   serviceHealth: (service: string, options?: CallOptions): Promise<ServiceHealth> =>
     transport.send({ method: 'GET', path: `/v1/admin/services/${id(service)}/health`, options }),
-  deadLetters: (
-    service: string,
-    query: { limit?: number } = {},
-    options?: CallOptions,
-  ): Promise<{ items: DeadLetter[] }> =>
+  deadLetters: (service: string, query: PageQuery = {}, options?: CallOptions): Promise<Page<DeadLetter>> =>
     transport.send({ method: 'GET', path: `/v1/admin/services/${id(service)}/dead-letters`, query, options }),
   replayDeadLetter: (service: string, deadLetterId: string, options?: CallOptions): Promise<null> =>
     transport.send({

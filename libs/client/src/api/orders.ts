@@ -1,5 +1,5 @@
 import type { CallOptions, Transport } from '../http/transport.ts'
-import type { Page } from '../types/common.ts'
+import type { Page, PageQuery } from '../types/common.ts'
 import type {
   CancelBody,
   FeeRates,
@@ -48,6 +48,6 @@ export const ordersApi = (transport: Transport) => ({
     transport.send({ method: 'GET', path: '/v1/fills', query, options }),
 
   /** The caller's own rates. */
-  fees: (options?: CallOptions): Promise<{ items: FeeRates[] }> =>
-    transport.send({ method: 'GET', path: '/v1/fees', options }),
+  fees: (query: PageQuery = {}, options?: CallOptions): Promise<Page<FeeRates>> =>
+    transport.send({ method: 'GET', path: '/v1/fees', query, options }),
 })
