@@ -1,4 +1,4 @@
-import { startDevCa } from '@bitka/dev-ca'
+import { stageRoot, startDevCa } from '@bitka/dev-ca'
 import { ConfigError, createLogger, loadConfig } from '@bitka/kernel'
 import { port, serveMetrics } from '@bitka/service'
 import { Gauge, Registry } from 'prom-client'
@@ -25,12 +25,17 @@ const schema = z.object({
 
 /**
  * The development CA as a process of its own: the SPIFFE Workload API on one socket a workload, and files for programs that
- * cannot speak it. SIGHUP changes the root, with an overlap. SPIRE stands here in production.
+ * cannot speak it. SIGHUP changes the root, with an overlap; with the argument --stage-root it ends at once and has given a CA
+ * that does not run a new root for its next start. SPIRE stands here in production.
  */
 async function main(): Promise<void> {
   const config = loadConfig(schema, process.env, { prefix: 'BITKA_' })
   const log = createLogger('identity', { level: config.BITKA_LOG_LEVEL })
   const dir = config.BITKA_IDENTITY_DIR
+  if (process.argv.includes('--stage-root')) {
+    await stageRoot(dir, config.BITKA_TRUST_DOMAIN)
+    return
+  }
   const ca = await startDevCa({
     dir,
     trustDomain: config.BITKA_TRUST_DOMAIN,

@@ -29,7 +29,7 @@ const BACKDATE_MS = 30_000
 /** A key and its certificate, as the Workload API carries them. */
 export type Issued = { certificateDer: Uint8Array<ArrayBuffer>; keyDer: Uint8Array<ArrayBuffer>; notAfterMs: number }
 
-/** A root; `key` only while it signs. */
+/** A root; `key` only while it signs, or is to sign next. */
 export type Root = { certificate: X509Certificate; key?: webcrypto.CryptoKey; retiredAtMs?: number }
 
 export type LeafOptions = {
@@ -71,18 +71,25 @@ export class Authority {
     return this.list.map(({ certificate }) => `${certificate.toString('pem')}\n`).join('')
   }
 
-  /** A new root that is trusted from now on and does not sign yet; answers what makes it the signing one. */
-  async addRoot(): Promise<() => void> {
-    const next = await createRoot(this.trustDomain, this.clock)
-    this.list = [...this.list, next]
-    return () => {
-      const retiredAtMs = this.clock.nowMs()
-      const older = this.list.filter((root) => root !== next)
-      this.list = [
-        next,
-        ...older.map(({ certificate, retiredAtMs: before }) => ({ certificate, retiredAtMs: before ?? retiredAtMs })),
-      ]
-    }
+  /** A new root that is trusted from now on and signs after `promote`; nothing when one is staged already. */
+  async stageRoot(): Promise<void> {
+    if (this.staged) return
+    this.list = [...this.list, await createRoot(this.trustDomain, this.clock)]
+  }
+
+  /** The root that is trusted and does not sign yet. */
+  get staged(): Root | undefined {
+    const [, next] = this.list.filter(({ key }) => key)
+    return next
+  }
+
+  /** Makes the staged root the signing one; the others are trusted for a while. Nothing when none is staged. */
+  promote(): void {
+    const next = this.staged
+    if (!next) return
+    const nowMs = this.clock.nowMs()
+    const older = this.list.filter((root) => root !== next)
+    this.list = [next, ...older.map(({ certificate, retiredAtMs = nowMs }): Root => ({ certificate, retiredAtMs }))]
   }
 
   /** Stops trusting roots that have not signed for `ttlMs`: all their leaves have expired. */

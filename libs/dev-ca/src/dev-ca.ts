@@ -14,6 +14,11 @@ import { WorkloadSocket } from './workload-api.ts'
 const SOCKET_PATH_BYTES_MAX = 103
 /** How long everybody has to learn of a new root before it signs. */
 const ROOT_OVERLAP_MS = 1_000
+/**
+ * The same for a root that was staged while the CA was away: clients that lost their stream ask again every ten seconds, and
+ * their channel may take as long to connect.
+ */
+const STAGED_OVERLAP_MS = 30_000
 
 export type DevCaOptions = {
   /** Where the root is kept (0600), and the sockets when the path is short enough. */
@@ -27,6 +32,8 @@ export type DevCaOptions = {
   ttlSeconds?: number
   log: Logger
   clock?: Clock
+  /** How long a root that was staged before the start is known before it signs; default 30 s. */
+  stagedOverlapMs?: number
 }
 
 /** Who gets an identity, and how it is handed over. */
@@ -47,7 +54,10 @@ export type DevCa = {
   socketPath(name: Workload['name']): string
   /** New certificates for everybody, now. */
   rotateNow(): Promise<void>
-  /** A new root: first trusted by everybody beside the old one, then signing. Resolves when all have certificates of it. */
+  /**
+   * A new root: first trusted by everybody beside the old one, then signing. Resolves when all have certificates of it. A CA
+   * that ends in between goes on with it when it is started again.
+   */
   rotateCa(overlapMs?: number): Promise<void>
   /** Signs anything with the current root. For tests of what must be refused. */
   issue(options: Partial<LeafOptions>): Promise<Svid>
@@ -95,6 +105,30 @@ export async function startDevCa(options: DevCaOptions): Promise<DevCa> {
   for (const { name, uid } of services) await sockets.get(name)?.open(uid)
   // Others may pass through to the socket that is theirs, and not list what is there.
   await chmod(socketDir.path, 0o711)
+  const stopping = new AbortController()
+  const stage = async (): Promise<void> => {
+    await authority.stageRoot()
+    await saveAuthority(dir, authority)
+    await renew()
+  }
+  const promote = async (): Promise<void> => {
+    authority.promote()
+    await saveAuthority(dir, authority)
+    await renew()
+  }
+  /** Certificates are renewed meanwhile, so this does not wait in turn. */
+  const promoteAfter = async (overlapMs: number): Promise<void> => {
+    await pause(overlapMs, undefined, { signal: stopping.signal })
+    await inTurn(promote)
+  }
+  if (authority.staged) {
+    promoteAfter(options.stagedOverlapMs ?? STAGED_OVERLAP_MS).then(
+      () => log.info('the root that was staged signs now'),
+      (error: unknown) => {
+        if (!stopping.signal.aborted) log.error({ err: error }, 'the development CA cannot change its root')
+      },
+    )
+  }
   const timer = setInterval(() => {
     inTurn(renew).catch((error: unknown) => log.error({ err: error }, 'the development CA cannot renew certificates'))
   }, ttlMs / 2)
@@ -108,19 +142,15 @@ export async function startDevCa(options: DevCaOptions): Promise<DevCa> {
       return socket.path
     },
     rotateNow: () => inTurn(renew),
-    rotateCa: (overlapMs = ROOT_OVERLAP_MS) =>
-      inTurn(async () => {
-        const promote = await authority.addRoot()
-        await renew()
-        await pause(overlapMs)
-        promote()
-        await saveAuthority(dir, authority)
-        await renew()
-      }),
+    rotateCa: async (overlapMs = ROOT_OVERLAP_MS) => {
+      await inTurn(stage)
+      await promoteAfter(overlapMs)
+    },
     issue: (leaf) =>
       issueSvid(authority, { uris: [spiffeId(trustDomain, 'gateway')], notAfterMs: clock.nowMs() + ttlMs, ...leaf }),
     async stop() {
       clearInterval(timer)
+      stopping.abort()
       await last
       await Promise.all(Array.from(sockets.values(), (socket) => socket.close()))
       if (socketDir.temporary) await rm(socketDir.path, { recursive: true, force: true })

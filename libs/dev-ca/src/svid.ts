@@ -1,6 +1,7 @@
 import { systemClock } from '@bitka/kernel'
 import { toPem } from '@bitka/mesh'
 import { Authority, type LeafOptions } from './authority.ts'
+import { openAuthority } from './vault.ts'
 
 /** An identity as PEM, for a TLS client that a test builds by hand. */
 export type Svid = { certificatePem: string; privateKeyPem: string; bundlePem: string }
@@ -12,6 +13,12 @@ export async function issueSvid(authority: Authority, options: LeafOptions): Pro
     privateKeyPem: toPem('PRIVATE KEY', keyDer),
     bundlePem: authority.bundlePem(),
   }
+}
+
+/** Signs anything with the CA kept in `dir`, whoever runs it. For tests of what must be refused. */
+export async function issueFrom(dir: string, trustDomain: string, options: Partial<LeafOptions>): Promise<Svid> {
+  const authority = await openAuthority(dir, trustDomain, systemClock)
+  return issueSvid(authority, { uris: [], notAfterMs: systemClock.nowMs() + 60_000, ...options })
 }
 
 /** A good-looking identity of a CA that nobody knows. For tests of what must be refused. */

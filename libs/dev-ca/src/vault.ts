@@ -1,6 +1,6 @@
 import { mkdir, open, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Clock } from '@bitka/kernel'
+import { type Clock, systemClock } from '@bitka/kernel'
 import { Authority, type StoredRoot } from './authority.ts'
 
 const fileIn = (dir: string): string => join(dir, 'authority.json')
@@ -23,6 +23,16 @@ export async function openAuthority(dir: string, trustDomain: string, clock: Clo
     throw new Error(`the development CA in this directory is for ${stored.trustDomain}, not for ${trustDomain}`)
   }
   return Authority.restore(trustDomain, clock, stored.roots)
+}
+
+/**
+ * Gives a CA that does not run a new root: once started it makes it known to everybody, and signs with it later. Nothing when
+ * one is staged already.
+ */
+export async function stageRoot(dir: string, trustDomain: string): Promise<void> {
+  const authority = await openAuthority(dir, trustDomain, systemClock)
+  await authority.stageRoot()
+  await saveAuthority(dir, authority)
 }
 
 /** Replaces the file whole: a crash leaves the old one or the new one. */

@@ -8,7 +8,7 @@ import { SpiffeWorkloadAPI, type X509BundlesResponse } from '@bitka/proto/spiffe
 import { waitFor } from '@bitka/testkit'
 import { Client, credentials, Metadata } from '@grpc/grpc-js'
 import { Authority } from '../src/authority.ts'
-import { type DevCa, type DevCaOptions, startDevCa, svidFiles } from '../src/index.ts'
+import { type DevCa, type DevCaOptions, stageRoot, startDevCa, svidFiles } from '../src/index.ts'
 
 let dir: string
 const running: DevCa[] = []
@@ -115,9 +115,9 @@ it('replaces certificates at half their life, and when told to', async () => {
 it('forgets an old root once its last certificate has expired', async () => {
   const clock = new ManualClock(Date.now())
   const authority = await Authority.create('bitka.local', clock)
-  const promote = await authority.addRoot()
+  await authority.stageRoot()
   expect(authority.bundlePem().match(/BEGIN/g)).toHaveLength(2)
-  promote()
+  authority.promote()
   clock.advance(3_600_000 - 1)
   authority.dropRetired(3_600_000)
   expect(authority.bundlePem().match(/BEGIN/g)).toHaveLength(2)
@@ -125,6 +125,60 @@ it('forgets an old root once its last certificate has expired', async () => {
   authority.dropRetired(3_600_000)
   expect(authority.bundlePem().match(/BEGIN/g)).toHaveLength(1)
   await authority.issue({ uris: [], notAfterMs: clock.nowMs() + 1_000 })
+})
+
+describe('a change of the root', () => {
+  const roots = (pem: string): string[] => pem.match(/-----BEGIN[^-]+-----[^-]+-----END/g) ?? []
+  const signedBy = ({ certificatePem, bundlePem }: { certificatePem: string; bundlePem: string }): number =>
+    roots(bundlePem).findIndex((root) =>
+      new X509Certificate(certificatePem).verify(new X509Certificate(`${root} CERTIFICATE-----`).publicKey),
+    )
+
+  it('is known to everybody before it signs, and certificates are renewed meanwhile', async () => {
+    const ca = await start()
+    await withIdentity(ca, async (identity) => {
+      const [old] = roots(identity.current().bundlePem)
+      const rotated = ca.rotateCa(1_000)
+      await waitFor(() => roots(identity.current().bundlePem).length === 2)
+      const before = identity.current().certificatePem
+      await ca.rotateNow()
+      await waitFor(() => identity.current().certificatePem !== before)
+      expect(roots(identity.current().bundlePem)[0]).toBe(old)
+      expect(signedBy(identity.current())).toBe(0)
+      await rotated
+      await waitFor(() => roots(identity.current().bundlePem)[1] === old)
+      expect(signedBy(identity.current())).toBe(0)
+    })
+  })
+
+  it('goes on after a CA that ended in the middle of it', async () => {
+    const first = await start()
+    const interrupted = first.rotateCa(60_000).catch((error: Error) => error.name)
+    await waitFor(async () => roots((await first.issue({})).bundlePem).length === 2)
+    const bundle = (await first.issue({})).bundlePem
+    await first.stop()
+    expect(await interrupted).toBe('AbortError')
+    const second = await start({ stagedOverlapMs: 500 })
+    const during = await second.issue({})
+    // The same two roots, the old one still signing.
+    expect(during.bundlePem).toBe(bundle)
+    expect(signedBy(during)).toBe(0)
+    await waitFor(async () => (await second.issue({})).bundlePem !== bundle)
+    expect(roots((await second.issue({})).bundlePem)).toEqual(roots(bundle).reverse())
+  })
+
+  it('that was staged while the CA was away is known before it signs, and is made once', async () => {
+    const first = await start()
+    const [old] = roots((await first.issue({})).bundlePem)
+    await first.stop()
+    await stageRoot(dir, 'bitka.local')
+    await stageRoot(dir, 'bitka.local')
+    const second = await start({ stagedOverlapMs: 500 })
+    const during = await second.issue({})
+    expect(roots(during.bundlePem)).toHaveLength(2)
+    expect(roots(during.bundlePem)[0]).toBe(old)
+    await waitFor(async () => roots((await second.issue({})).bundlePem)[1] === old)
+  })
 })
 
 it('answers only calls that carry the header of the Workload API', async () => {
