@@ -32,7 +32,7 @@ export type RenderOptions = {
 
 /** Folders in the container: configuration, the public certificate (tls.crt, tls.key), the SPIRE agent's socket. */
 export const containerFolders = { config: '/etc/envoy', publicTls: '/etc/bitka/public-tls' } as const
-export const AGENT_SOCKET = '/run/spire/sockets/agent.sock'
+export const AGENT_SOCKET = '/run/spire/agent/api.sock'
 
 const gatewayPort = serviceTable.find(({ name }) => name === 'gateway')?.port ?? 0
 
