@@ -12,7 +12,7 @@ import { k8sSchemas, schemaLocation } from './k8s-schemas.mjs'
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const { values } = parseArgs({ options: { manifests: { type: 'string' }, json: { type: 'boolean', default: false } } })
 /** What somebody applies. */
-const applied = ['k8s/overlays/gke', 'k8s/overlays/k3s']
+const applied = ['k8s/overlays/gke', 'k8s/overlays/k3s', 'k8s/spire']
 const programs = goTools('deploy/k8s/tools', [
   'sigs.k8s.io/kustomize/kustomize/v5',
   'github.com/yannh/kubeconform/cmd/kubeconform',
