@@ -34,6 +34,7 @@ export function renderAll(): Map<string, string> {
   files.set('base/generated/kafka.yaml', manifests(kafkaManifests()))
   files.set('base/generated/identities.yaml', manifests(identityManifests()))
   for (const [name, text] of edgeFiles()) files.set(`base/generated/envoy/${name}`, text)
+  files.set('base/generated/envoy/drain.sh', repositoryFile('deploy/envoy/drain.sh'))
   files.set('base/generated/seed.json', repositoryFile('embedded/src/seed.json'))
   files.set('overlays/gke/generated/external-secrets.yaml', manifests(externalSecrets('gke')))
   files.set('overlays/gke/generated/envoy.yaml', edgeBehindGoogle())
