@@ -34,7 +34,7 @@ describe.each(targets)('in %s', (target) => {
   it('Envoy has its identity from the SPIRE agent, by its SPIFFE ID', () => {
     const agent = clusterOf(config, 'spire_agent')
     expect(agent.load_assignment.endpoints[0].lb_endpoints[0].endpoint.address).toEqual({
-      pipe: { path: '/run/spire/sockets/agent.sock' },
+      pipe: { path: '/run/spire/agent/api.sock' },
     })
     expect(agent.typed_extension_protocol_options).toMatchObject({
       'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
@@ -70,7 +70,7 @@ describe.each(targets)('in %s', (target) => {
   })
 
   it('the public certificate is read from files that are swapped', () => {
-    for (const name of ['public', 'admin'])
+    for (const name of ['public', 'operators'])
       expect(tlsOf(config, name).tls_certificate_sds_secret_configs).toEqual([
         {
           name: 'public',
@@ -95,7 +95,7 @@ describe.each(targets)('in %s', (target) => {
     const at = Object.fromEntries(
       config.static_resources.listeners.map((one: Any) => [one.name, one.address.socket_address.port_value]),
     )
-    expect(at).toEqual({ public: 8443, plain: 8480, admin: 8445, mesh: 8444, metrics: 9190 })
+    expect(at).toEqual({ public: 8443, plain: 8480, operators: 8445, mesh: 8444, metrics: 9190 })
   })
 
   it('a gateway that is not there is found out by health checks and by its failures', () => {
@@ -144,7 +144,7 @@ describe('what may be set', () => {
     expect(tlsOf(config, 'mesh').tls_certificate_sds_secret_configs[0].name).toBe(
       'spiffe://example.org/ns/bitka/sa/envoy',
     )
-    const guard = managerOf(config, 'admin').http_filters.find(({ name }: Any) => name.endsWith('.rbac'))
+    const guard = managerOf(config, 'operators').http_filters.find(({ name }: Any) => name.endsWith('.rbac'))
     expect(guard.typed_config.rules.policies.operators.principals[0].not_id.or_ids.ids).toEqual([
       { direct_remote_ip: { address_prefix: '198.51.100.0', prefix_len: 24 } },
       { direct_remote_ip: { address_prefix: '2001:db8::1', prefix_len: 128 } },

@@ -38,11 +38,12 @@ function listeners(options: EdgeOptions): object[] {
       people,
       connectionManager({ name: 'public', filters: [...base, onPublic], uploads, web }),
     ),
+    // Not 'admin': that is what Envoy's own administration is called in its metrics.
     listener(
-      'admin',
+      'operators',
       at(ports.admin),
       people,
-      connectionManager({ name: 'admin', filters: [...base, operatorGuard(operatorNetworks)], uploads, web }),
+      connectionManager({ name: 'operators', filters: [...base, operatorGuard(operatorNetworks)], uploads, web }),
     ),
     listener('plain', at(ports.plain), undefined, redirectManager()),
     listener(

@@ -22,7 +22,7 @@ ask() {
 under_way() {
   local sum=0 name count
   while IFS=': ' read -r name count; do
-    [[ $name =~ ^http\.(public|admin|mesh)\.downstream_rq_active$ ]] && sum=$((sum + count))
+    [[ $name =~ ^http\.(public|operators|mesh)\.downstream_rq_active$ ]] && sum=$((sum + count))
   done < <(ask GET '/stats?filter=downstream_rq_active')
   echo "$sum"
 }

@@ -1,6 +1,9 @@
+import { execFile } from 'node:child_process'
 import { chown, mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
 import type { SvidFiles } from '@bitka/dev-ca'
+import { repositoryFolder } from '@bitka/service'
 import { stringify } from 'yaml'
 import { edgeConfig } from './config.ts'
 import { type EdgePorts, PUBLIC_HOST_VARIABLE } from './options.ts'
@@ -34,6 +37,7 @@ export const filesSource = (name: 'public' | 'identity', files: SvidFiles): Cert
 
 /** How long Envoy keeps telling its clients to leave, s; then its listeners close. */
 const DRAIN_S = 3
+const DRAIN_TIMEOUT_MS = 10_000
 
 /** How Envoy is run. */
 export const runEnvoy = (
@@ -51,9 +55,21 @@ export const runEnvoy = (
   env: { [PUBLIC_HOST_VARIABLE]: publicHost },
 })
 
+/** Lets requests end; nothing stands before this Envoy that would have to notice first. */
+const drain = (): Promise<unknown> =>
+  promisify(execFile)('bash', [join(repositoryFolder('deploy'), 'envoy', 'drain.sh')], {
+    timeout: DRAIN_TIMEOUT_MS,
+    env: {
+      PATH: process.env.PATH,
+      BITKA_EDGE_ADMIN_PORT: String(edgePorts.envoyAdmin),
+      BITKA_EDGE_LAME_DUCK_S: '0',
+      BITKA_EDGE_DRAIN_S: '3',
+    },
+  })
+
 /** Writes Envoy's configuration; answers how to run it. */
 export async function prepareEnvoy(options: NativeEnvoy): Promise<{
-  program: { command: string; args: string[]; env: Record<string, string> }
+  program: { command: string; args: string[]; env: Record<string, string>; beforeStop: () => Promise<unknown> }
   ports: EdgePorts
 }> {
   const { dir, uid, binary, trustDomain, gatewayPorts } = options
@@ -80,7 +96,7 @@ export async function prepareEnvoy(options: NativeEnvoy): Promise<{
     if (uid !== undefined) await chown(path, uid, uid)
   }
   return {
-    program: runEnvoy(binary, file, `localhost:${edgePorts.public}`),
+    program: { ...runEnvoy(binary, file, `localhost:${edgePorts.public}`), beforeStop: drain },
     ports: edgePorts,
   }
 }

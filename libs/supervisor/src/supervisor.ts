@@ -29,6 +29,8 @@ export type Program = {
   cwd?: string
   /** false for programs that are not Node's: no channel tells them that we are gone, the next start ends them. */
   channel?: boolean
+  /** Done before a stop that is asked for, while it still runs; what goes wrong here does not keep it from being stopped. */
+  beforeStop?: () => Promise<unknown>
 }
 
 /** Runs programs and restarts what dies. Their output goes into log files, one a program. */
@@ -116,6 +118,7 @@ class Child {
   async stop(): Promise<number | null> {
     this.stopping = true
     clearTimeout(this.timer)
+    if (this.process) await this.prepareStop()
     const child = this.process
     if (!child) return 0
     child.kill('SIGTERM')
@@ -125,6 +128,14 @@ class Child {
     const code = await this.ended
     clearTimeout(killer)
     return code
+  }
+
+  private async prepareStop(): Promise<void> {
+    try {
+      await this.program.beforeStop?.()
+    } catch (error) {
+      this.log.warn({ err: error, program: this.name }, 'a program could not be prepared for its end')
+    }
   }
 
   private start(): void {

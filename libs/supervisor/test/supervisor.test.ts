@@ -58,3 +58,19 @@ it('ends what a killed supervisor has left behind', async () => {
   await left.stop('child')
   expect(next.processes()).toEqual([])
 })
+
+it('prepares a stop that is asked for while the program still runs, and stops it whatever comes of that', async () => {
+  const supervisor = new Supervisor(await tempDir(), silentLogger)
+  const alive: boolean[] = []
+  const only = () => supervisor.processes()[0]!
+  supervisor.run({
+    ...program(`process.on('SIGTERM', () => process.exit(7)); ${endless}`),
+    beforeStop: async () => {
+      alive.push(isAlive(only().pid!))
+      throw new Error('nobody was there to ask')
+    },
+  })
+  await waitFor(async () => (await readFile(supervisor.logFile('child'), 'utf8')).includes('alive'))
+  expect(await supervisor.stop('child')).toBe(7)
+  expect(alive).toEqual([true])
+})
