@@ -1,4 +1,5 @@
 export { type FakeAuth, fakeAuth } from './fake-auth.ts'
+export { type FakeCollector, fakeCollector, type ReceivedSpan } from './fake-collector.ts'
 export { ExchangeProcess, type ExchangeProcessOptions } from './faults/exchange-process.ts'
 export { type Broken, bookOfOpenOrders, brokenInvariants } from './faults/invariants.ts'
 export { seeded } from './faults/random.ts'
