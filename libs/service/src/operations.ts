@@ -7,9 +7,25 @@ import {
   replayDeadLetter,
 } from '@bitka/events'
 import { DomainError, invalidField, Loop } from '@bitka/kernel'
-import { type BoundService, type CallContext, type HealthState, implement, type ServicePolicy } from '@bitka/mesh'
+import {
+  type BoundService,
+  type CallContext,
+  type HealthState,
+  implement,
+  type ServicePolicy,
+  userOf,
+} from '@bitka/mesh'
 import { OperationsService } from '@bitka/proto/bitka/operations/v1/operations_pb'
-import { type Page, pagination, parsePage } from '@bitka/store'
+import {
+  idempotent,
+  type Page,
+  pagination,
+  parsePage,
+  purgeIdempotency,
+  readIdempotencyKey,
+  requestHash,
+  type Tx,
+} from '@bitka/store'
 import type { AuditInput } from './audit.ts'
 import type { Dependency, Health, ServiceContext } from './types.ts'
 
@@ -76,25 +92,20 @@ export function createOperations({ context, consumers, extra }: Options): {
           })),
         }
       },
-      replayDeadLetter: async ({ deadLetterId }, ctx) => {
-        const id = letterId(deadLetterId)
-        const [letter] = await listDeadLetters(db, { after: id - 1n, limit: 1 })
-        const owner = consumers.find(({ group }) => group === letter?.group)
-        if (letter?.id !== id || !owner) throw noSuchLetter()
-        await db.transaction(async (tx) => {
+      replayDeadLetter: ({ deadLetterId }, ctx) =>
+        once(context, ctx, deadLetterId, async (tx) => {
+          const id = letterId(deadLetterId)
+          const [letter] = await listDeadLetters(tx, { after: id - 1n, limit: 1 })
+          const owner = consumers.find(({ group }) => group === letter?.group)
+          if (letter?.id !== id || !owner) throw noSuchLetter()
           if (!(await replayDeadLetter(tx, id, owner.handle))) throw noSuchLetter()
           await audit(tx, letterAudit('admin.dead-letter.replay', deadLetterId, ctx))
-        })
-        return {}
-      },
-      dropDeadLetter: async ({ deadLetterId }, ctx) => {
-        const id = letterId(deadLetterId)
-        await db.transaction(async (tx) => {
-          if (!(await dropDeadLetter(tx, id))) throw noSuchLetter()
+        }),
+      dropDeadLetter: ({ deadLetterId }, ctx) =>
+        once(context, ctx, deadLetterId, async (tx) => {
+          if (!(await dropDeadLetter(tx, letterId(deadLetterId)))) throw noSuchLetter()
           await audit(tx, letterAudit('admin.dead-letter.drop', deadLetterId, ctx))
-        })
-        return {}
-      },
+        }),
     },
     operationsPolicy,
   )
@@ -111,6 +122,29 @@ function letterPage({ page, perPage, limit }: { page?: number; perPage?: number;
   if (perPage !== undefined) throw invalidField('limit', 'cannot be combined with per_page')
   if (limit < 1 || limit > 200) throw invalidField('limit', 'must be between 1 and 200')
   return parsePage({ page, perPage: limit })
+}
+
+const KEPT_MS = 24 * 60 * 60_000
+
+/** Does one thing to a dead letter in one transaction, once for an Idempotency-Key: a repeat gets the first outcome. */
+async function once(
+  { db, clock }: Pick<ServiceContext, 'db' | 'clock'>,
+  call: CallContext,
+  deadLetterId: string,
+  run: (tx: Tx) => Promise<void>,
+): Promise<object> {
+  const key = readIdempotencyKey(call.idempotencyKey)
+  if (key === undefined) {
+    await db.transaction(run)
+    return {}
+  }
+  const now = clock.now()
+  const hash = requestHash(call.method, deadLetterId)
+  const claim = { scope: call.method, userId: userOf(call).userId, key, requestHash: hash, ttlMs: KEPT_MS, now }
+  // Seldom enough that whoever adds an answer can clear away the old ones.
+  await purgeIdempotency(db, { now })
+  await db.transaction((tx) => idempotent(tx, claim, () => run(tx)))
+  return {}
 }
 
 const noSuchLetter = (): DomainError => new DomainError('not_found', 'There is no such dead letter.')

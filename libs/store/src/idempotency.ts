@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { assert, DomainError, type ErrorDetails, type ErrorKind } from '@bitka/kernel'
+import { assert, DomainError, type ErrorDetails, type ErrorKind, invalidField } from '@bitka/kernel'
 import type { Db } from './db.ts'
 import { savepoint, stateOf, type Tx } from './tx.ts'
 
@@ -23,6 +23,17 @@ export type Codec<T> = { encode(value: T): Uint8Array; decode(bytes: Uint8Array)
 const DECIDED: ReadonlySet<ErrorKind> = new Set(['conflict', 'insufficient_funds', 'not_found'])
 
 type Refusal = { kind: ErrorKind; message: string; details: ErrorDetails }
+
+/**
+ * The Idempotency-Key of a call, when it has one.
+ * @throws DomainError invalid when it is not 1 to 64 visible ASCII characters
+ */
+export function readIdempotencyKey(key: string | undefined): string | undefined {
+  if (key === undefined || key === '') return undefined
+  if (!/^[\x21-\x7e]{1,64}$/.test(key))
+    throw invalidField('Idempotency-Key', 'must have 1 to 64 visible ASCII characters')
+  return key
+}
 
 /** JSON values and bigint. A protobuf message wants its own codec (toBinary, fromBinary). */
 export const jsonCodec = <T>(): Codec<T> => ({

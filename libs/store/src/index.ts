@@ -3,7 +3,15 @@ export { bytea } from './columns.ts'
 export { createDatabase, databaseUrl, dropDatabase } from './databases.ts'
 export { type Db, type DbConfig, type OpenDbOptions, openDb } from './db.ts'
 export { asDomainError, breaks, rootCause } from './errors.ts'
-export { type Codec, type IdempotencyKey, idempotent, jsonCodec, purgeIdempotency, requestHash } from './idempotency.ts'
+export {
+  type Codec,
+  type IdempotencyKey,
+  idempotent,
+  jsonCodec,
+  purgeIdempotency,
+  readIdempotencyKey,
+  requestHash,
+} from './idempotency.ts'
 export { type MigrateOptions, migrate } from './migrate.ts'
 export { appRole, ownerRole, quoteName, schemaName } from './names.ts'
 export {

@@ -104,3 +104,52 @@ describe('the list', () => {
     expect(await refusal(list(request))).toEqual(['invalid', field])
   })
 })
+
+const keyed = (idempotencyKey: string): CallOptions => ({ ...operator, edge: { idempotencyKey } })
+const audited = async (action: string): Promise<number> => {
+  const { rows } = await db.query<{ count: string }>(
+    `select count(*)::text as count from outbox where topic like 'system.audit.log.%' and position($1::bytea in value) > 0`,
+    [Buffer.from(action)],
+  )
+  return Number(rows[0]?.count)
+}
+const mailsTo = async (userId: string): Promise<number> => {
+  const { rows } = await db.query<{ count: string }>(
+    'select count(*)::text as count from deliveries where user_id = $1',
+    [userId],
+  )
+  return Number(rows[0]?.count)
+}
+
+describe('replay and drop', () => {
+  it.each([
+    ['replayDeadLetter', 'admin.dead-letter.replay'],
+    ['dropDeadLetter', 'admin.dead-letter.drop'],
+  ] as const)('%s answers a repeat of its key as it answered first, and does nothing more', async (method, action) => {
+    const [userId, other] = [newId(), await park()]
+    const deadLetterId = await park(userId)
+    const before = await audited(action)
+    const key = newId()
+    for (const _ of ['first', 'repeat', 'repeat']) {
+      expect(await client[method]({ service: 'notification', deadLetterId }, keyed(key))).toMatchObject({})
+    }
+    expect(await audited(action)).toBe(before + 1)
+    expect(await mailsTo(userId)).toBe(method === 'replayDeadLetter' ? 1 : 0)
+    // The same key for another letter, and the same letter with another key.
+    expect(await refusal(client[method]({ service: 'notification', deadLetterId: other }, keyed(key)))).toEqual([
+      'conflict',
+    ])
+    const again = { service: 'notification', deadLetterId }
+    for (const _ of ['first', 'repeat']) expect(await refusal(client[method](again, keyed('k')))).toEqual(['not_found'])
+    expect(await refusal(client[method](again, operator))).toEqual(['not_found'])
+    expect((await list()).items.map(({ id }) => id)).toEqual([other])
+  })
+
+  it('refuses what is no key', async () => {
+    const deadLetterId = await park()
+    for (const key of ['a b', 'x'.repeat(65)]) {
+      const call = client.dropDeadLetter({ service: 'notification', deadLetterId }, keyed(key))
+      expect(await refusal(call)).toEqual(['invalid', 'Idempotency-Key'])
+    }
+  })
+})

@@ -79,11 +79,37 @@ it('halts and resumes, once each however often it is asked', async () => {
   expect(await h.audited('admin.market.halt')).toHaveLength(1)
 })
 
+it('repeats the first answer of a key, whatever the market has become since', async () => {
+  const symbol = 'ETH-THB'
+  const commands = () => h.engine.of(symbol, 'setStatus').length
+  const [resume, halt] = [keyed(operator, 'resume'), keyed(operator, 'halt')]
+  const resumed = await h.client.resumeMarket({ symbol }, resume)
+  const halted = await h.client.haltMarket({ symbol, reason: 'once' }, halt)
+  expect([resumed.market?.status, halted.market?.status]).toEqual([MarketStatus.TRADING, MarketStatus.HALTED])
+  const sent = commands()
+  expect(await h.client.resumeMarket({ symbol }, resume)).toEqual(resumed)
+  expect(await h.client.haltMarket({ symbol, reason: 'once' }, halt)).toEqual(halted)
+  expect(await refusal(h.client.haltMarket({ symbol, reason: 'twice' }, halt))).toBe('conflict')
+  expect(await refusal(h.client.resumeMarket({ symbol: 'BTC-THB' }, resume))).toBe('conflict')
+  const nowhere = { symbol: 'NO-NO' }
+  for (const _ of [1, 2]) expect(await refusal(h.client.haltMarket(nowhere, keyed(operator, 'no')))).toBe('not_found')
+  expect(commands()).toBe(sent)
+  const { items } = await h.client.listMarkets({}, operator.as)
+  expect(items.find((market) => market.symbol === symbol)?.status).toBe(MarketStatus.HALTED)
+})
+
+it('repeats what a new market was, not what it is', async () => {
+  const definition = { ...bitcoin, symbol: 'ETH-BTC', baseAsset: 'ETH', quoteAsset: 'BTC', minNotional: '0.001' }
+  const first = await h.client.createMarket(definition, keyed(operator, 'new'))
+  await h.client.updateMarket({ symbol: 'ETH-BTC', takerFeeBps: 77 }, operator.as)
+  expect(await h.client.createMarket(definition, keyed(operator, 'new'))).toEqual(first)
+})
+
 it('shows the status that the engine last said, not the one that was asked for', async () => {
   h.engine.silent = true
   const { market } = await h.client.resumeMarket({ symbol: 'ETH-THB' }, operator.as)
   expect(market?.status).toBe(MarketStatus.HALTED)
-  await waitFor(() => h.engine.of('ETH-THB', 'setStatus').length === 3)
+  await waitFor(() => h.engine.of('ETH-THB', 'setStatus').length === 5)
   await h.engine.say('ETH-THB', [{ case: 'marketStatusChanged', value: { status: MarketStatus.TRADING } }])
   await waitFor(async () => {
     const { items } = await h.client.listMarkets({}, operator.as)

@@ -1,5 +1,5 @@
 import { type CallContext, userOf } from '@bitka/mesh'
-import { idempotent, type Tx } from '@bitka/store'
+import { idempotent, readIdempotencyKey, type Tx } from '@bitka/store'
 import {
   create,
   type DescMessage,
@@ -27,7 +27,7 @@ export function once<I extends DescMessage, O extends DescMessage>(
   run: (tx: Tx) => Promise<MessageInitShape<O>>,
 ): Promise<MessageShape<O>> {
   const answer = async (tx: Tx): Promise<MessageShape<O>> => create(output, await run(tx))
-  const key = call.idempotencyKey
+  const key = readIdempotencyKey(call.idempotencyKey)
   if (key === undefined) return db.transaction(answer)
   const claim = {
     scope: call.method,

@@ -1,15 +1,10 @@
-import { type MethodImpl, userOf } from '@bitka/mesh'
+import type { MethodImpl } from '@bitka/mesh'
 import { CreateMarketRequestSchema, type OrderService } from '@bitka/proto/bitka/order/v1/order_pb'
-import { idempotent } from '@bitka/store'
 import { readAssets } from '../clients/ledger.ts'
-import { commandPartitions, createMarket as create, waitForMarket } from '../commands/markets.ts'
+import { commandPartitions, createMarket as create } from '../commands/markets.ts'
 import type { OrderContext } from '../context.ts'
 import { definitionDefaults } from '../domain/define.ts'
-import { encodeMarket } from './encode.ts'
-import { ONE_DAY_MS, rememberedAs, waitOf } from './request.ts'
-
-/** How long the operators' calls wait for the engine to have read the command. */
-export const MARKET_WAIT_MS = 2_000
+import { answerMarket } from './answer-market.ts'
 
 /** Creates a market, for operators. */
 export const createMarket =
@@ -34,11 +29,7 @@ export const createMarket =
       readAssets(ctx.ledger, [request.baseAsset, request.quoteAsset], { ctx: call }),
       commandPartitions(ctx),
     ])
-    const options = { ttlMs: ONE_DAY_MS, now: ctx.clock.now() }
-    const key = rememberedAs(call, userOf(call).userId, CreateMarketRequestSchema, request, options)
-    const commanded = await ctx.db.transaction((tx) => {
-      const run = () => create(ctx, tx, { definition, assets, partitions, call })
-      return key ? idempotent(tx, key, run) : run()
-    })
-    return { market: encodeMarket(await waitForMarket(ctx, commanded, waitOf(call, MARKET_WAIT_MS))) }
+    return answerMarket(ctx, call, { schema: CreateMarketRequestSchema, request }, (tx) =>
+      create(ctx, tx, { definition, assets, partitions, call }),
+    )
   }

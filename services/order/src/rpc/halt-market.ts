@@ -1,6 +1,6 @@
 import type { MethodImpl } from '@bitka/mesh'
 import { MarketStatus } from '@bitka/proto/bitka/common/v1/market_pb'
-import type { OrderService } from '@bitka/proto/bitka/order/v1/order_pb'
+import { HaltMarketRequestSchema, type OrderService } from '@bitka/proto/bitka/order/v1/order_pb'
 import type { OrderContext } from '../context.ts'
 import { changeStatus } from './market-status.ts'
 
@@ -8,4 +8,8 @@ import { changeStatus } from './market-status.ts'
 export const haltMarket =
   (ctx: OrderContext): MethodImpl<typeof OrderService.method.haltMarket> =>
   (request, call) =>
-    changeStatus(ctx, call, request, { status: MarketStatus.HALTED, action: 'admin.market.halt' })
+    changeStatus(ctx, call, request, {
+      schema: HaltMarketRequestSchema,
+      status: MarketStatus.HALTED,
+      action: 'admin.market.halt',
+    })

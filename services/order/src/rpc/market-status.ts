@@ -1,20 +1,23 @@
 import type { CallContext } from '@bitka/mesh'
 import type { MarketStatus } from '@bitka/proto/bitka/common/v1/market_pb'
-import { commandStatus, waitForMarket } from '../commands/markets.ts'
+import type { DescMessage, MessageShape } from '@bufbuild/protobuf'
+import { commandStatus } from '../commands/markets.ts'
 import type { OrderContext } from '../context.ts'
-import { MARKET_WAIT_MS } from './create-market.ts'
-import { encodeMarket } from './encode.ts'
-import { checkText, waitOf } from './request.ts'
+import { answerMarket } from './answer-market.ts'
+import { checkText } from './request.ts'
+
+type StatusChange<S extends DescMessage> = { schema: S; status: MarketStatus; action: string }
 
 /** Asks the engine to take something else in a market, and waits a little for it. */
-export async function changeStatus(
+export function changeStatus<S extends DescMessage>(
   ctx: OrderContext,
   call: CallContext,
-  request: { symbol: string; reason?: string | undefined },
-  change: { status: MarketStatus; action: string },
+  request: MessageShape<S> & { symbol: string; reason?: string | undefined },
+  { schema, ...change }: StatusChange<S>,
 ) {
   const { symbol, reason } = request
   checkText('reason', reason, 200)
-  const commanded = await ctx.db.transaction((tx) => commandStatus(ctx, tx, { symbol, reason, call, ...change }))
-  return { market: encodeMarket(await waitForMarket(ctx, commanded, waitOf(call, MARKET_WAIT_MS))) }
+  return answerMarket(ctx, call, { schema, request }, (tx) =>
+    commandStatus(ctx, tx, { symbol, reason, call, ...change }),
+  )
 }

@@ -1,8 +1,7 @@
 import { invalidField } from '@bitka/kernel'
 import type { CallContext } from '@bitka/mesh'
-import { type IdempotencyKey, requestHash } from '@bitka/store'
+import { type IdempotencyKey, readIdempotencyKey, requestHash } from '@bitka/store'
 import { type DescMessage, type MessageShape, toBinary } from '@bufbuild/protobuf'
-import { VISIBLE_ASCII } from '../domain/place.ts'
 
 /** What is kept for the answer to travel back before the caller's deadline. */
 const ANSWER_MS = 250
@@ -24,12 +23,7 @@ export const hashOf = <S extends DescMessage>(call: CallContext, schema: S, requ
   requestHash(call.method, toBinary(schema, request))
 
 /** The caller's Idempotency-Key, when there is one. */
-export function keyOf({ idempotencyKey }: CallContext): string | undefined {
-  if (idempotencyKey === undefined || idempotencyKey === '') return undefined
-  if (!VISIBLE_ASCII.test(idempotencyKey))
-    throw invalidField('Idempotency-Key', 'must have 1 to 64 visible ASCII characters')
-  return idempotencyKey
-}
+export const keyOf = ({ idempotencyKey }: CallContext): string | undefined => readIdempotencyKey(idempotencyKey)
 
 /** How a method's answers are remembered, when the caller gave a key. */
 export function rememberedAs<S extends DescMessage>(

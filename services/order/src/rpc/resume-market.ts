@@ -1,6 +1,6 @@
 import type { MethodImpl } from '@bitka/mesh'
 import { MarketStatus } from '@bitka/proto/bitka/common/v1/market_pb'
-import type { OrderService } from '@bitka/proto/bitka/order/v1/order_pb'
+import { type OrderService, ResumeMarketRequestSchema } from '@bitka/proto/bitka/order/v1/order_pb'
 import type { OrderContext } from '../context.ts'
 import { changeStatus } from './market-status.ts'
 
@@ -8,4 +8,8 @@ import { changeStatus } from './market-status.ts'
 export const resumeMarket =
   (ctx: OrderContext): MethodImpl<typeof OrderService.method.resumeMarket> =>
   (request, call) =>
-    changeStatus(ctx, call, request, { status: MarketStatus.TRADING, action: 'admin.market.resume' })
+    changeStatus(ctx, call, request, {
+      schema: ResumeMarketRequestSchema,
+      status: MarketStatus.TRADING,
+      action: 'admin.market.resume',
+    })

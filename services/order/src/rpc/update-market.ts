@@ -5,7 +5,7 @@ import { noSuchMarket, updateMarket as update, waitForMarket } from '../commands
 import type { OrderContext } from '../context.ts'
 import type { Definition } from '../domain/define.ts'
 import * as markets from '../store/markets.ts'
-import { MARKET_WAIT_MS } from './create-market.ts'
+import { MARKET_WAIT_MS } from './answer-market.ts'
 import { encodeMarket } from './encode.ts'
 import { waitOf } from './request.ts'
 
