@@ -1,6 +1,6 @@
 import { spiffeId } from '@bitka/mesh'
 import { identityProperties, logProperties } from '../kafka/server-properties.ts'
-import { infrastructure, serviceTable } from '../table/index.ts'
+import { serviceTable } from '../table/index.ts'
 import { kafkaPorts } from './network.ts'
 import { commonLabels, kafkaCluster, PHASE_LABEL, trustDomain, WORKLOAD_LABEL } from './platform.ts'
 import type { Json, JsonObject } from './pods.ts'
@@ -15,7 +15,8 @@ const meta = (name: string, more: Record<string, string> = {}): JsonObject => ({
   labels: { ...commonLabels('kafka'), [PHASE_LABEL]: 'prepare', ...more },
 })
 
-const uid = infrastructure.find(({ name }) => name === 'kafka')?.uid ?? 0
+/** The account that Strimzi's image is made for; its files belong to the group 0. */
+const UID = 1001
 
 /** What of our settings belongs to the listener of the mesh; Strimzi's own listeners keep Strimzi's certificates. */
 function splitIdentity(): { listener: Record<string, string>; broker: Record<string, string> } {
@@ -110,9 +111,9 @@ function nodes(): JsonObject {
           metadata: { labels: { [WORKLOAD_LABEL]: 'kafka' } },
           securityContext: {
             runAsNonRoot: true,
-            runAsUser: uid,
-            runAsGroup: uid,
-            fsGroup: uid,
+            runAsUser: UID,
+            runAsGroup: 0,
+            fsGroup: UID,
             seccompProfile: { type: 'RuntimeDefault' },
           },
           enableServiceLinks: false,
