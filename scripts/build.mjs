@@ -21,6 +21,7 @@ const entries = {
   'svid-files': 'deploy/svid-files/main.ts',
   health: 'deploy/health/main.ts',
   envoy: 'deploy/envoy/main.ts',
+  'internal-caller': 'deploy/internal-caller/main.ts',
   spire: 'deploy/spire/main.ts',
   'image-parts': 'deploy/images/main.ts',
   'compose-init': 'deploy/compose/main.ts',

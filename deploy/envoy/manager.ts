@@ -132,6 +132,8 @@ export const redirectManager = (): object =>
 export const metricsManager = (): object =>
   manager({
     stat_prefix: 'metrics',
+    // The probe of compose is a line of bash.
+    http_protocol_options: { accept_http_10: true },
     route_config: {
       name: 'metrics',
       virtual_hosts: [

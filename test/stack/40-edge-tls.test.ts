@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { get } from 'node:http'
 import { connect as connectH2 } from 'node:http2'
+import { connect } from 'node:net'
 import { startTestEdge, type TestEdge } from '@bitka/deploy/envoy'
 import { waitFor } from '@bitka/testkit'
 import { ask, askH2, envoyBinary, refusal, talk } from './edge/http.ts'
@@ -86,6 +87,28 @@ describe('the plain port', () => {
     expect(sent).toEqual({ status: 308, location: `https://localhost:${edge.ports.public}/v1/time` })
     const odd = await plain('//evil.example/x')
     expect(odd.location).toBe(`https://localhost:${edge.ports.public}//evil.example/x`)
+  })
+})
+
+describe('the port of probes and metrics', () => {
+  const said = (line: string): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const socket = connect(edge.ports.metrics, '127.0.0.1', () => socket.write(`${line}\r\nHost: x\r\n\r\n`))
+      socket.once('data', (data) => {
+        resolve(String(data).split('\r\n')[0] ?? '')
+        socket.destroy()
+      })
+      socket.once('error', reject)
+    })
+  it('answers probes, also in HTTP/1.0', async () => {
+    expect(await said('GET /livez HTTP/1.1')).toBe('HTTP/1.1 200 OK')
+    expect(await said('GET /readyz HTTP/1.1')).toBe('HTTP/1.1 200 OK')
+    expect(await said('GET /readyz HTTP/1.0')).toMatch(/^HTTP\/1\.[01] 200 OK$/)
+  })
+  it("gives away nothing else of Envoy's administration, and changes nothing", async () => {
+    for (const path of ['/config_dump', '/certs', '/stats', '/', '/quitquitquit', '/readyz/../certs', '/ready'])
+      expect(await said(`GET ${path} HTTP/1.1`)).toBe('HTTP/1.1 404 Not Found')
+    expect(await said('POST /metrics HTTP/1.1')).toBe('HTTP/1.1 404 Not Found')
   })
 })
 
