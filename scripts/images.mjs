@@ -127,6 +127,7 @@ function kafkaParts() {
 function envoy(_image, folder) {
   copy('deploy/envoy/rendered/compose.yaml', join(folder, 'etc/envoy/envoy.yaml'))
   copy('deploy/envoy/rendered/envoy-certificate.yaml', join(folder, 'etc/envoy/envoy-certificate.yaml'))
+  copy('deploy/envoy/drain.sh', join(folder, 'etc/envoy/drain.sh'))
   return []
 }
 

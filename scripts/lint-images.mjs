@@ -7,7 +7,6 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, 
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import * as CycloneDX from '@cyclonedx/cyclonedx-library'
 import { parseAllDocuments } from 'yaml'
 import { goTools } from './go-tools.mjs'
 
@@ -169,6 +168,8 @@ function compare(name, ...folders) {
 
 async function checkSbom(name) {
   const text = readFileSync(join(root, 'dist/images', name, 'usr/share/doc/bitka/sbom.cdx.json'), 'utf8')
+  // Only here: it takes a second to load.
+  const CycloneDX = await import('@cyclonedx/cyclonedx-library')
   const validator = new CycloneDX.Validation.JsonStrictValidator(CycloneDX.Spec.Version.v1dot6)
   const error = await validator.validate(text)
   if (error !== null) problems.push(`${name}: the SBOM is no CycloneDX 1.6: ${JSON.stringify(error).slice(0, 300)}`)

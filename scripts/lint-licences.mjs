@@ -22,7 +22,7 @@ for (const [path, entry] of Object.entries(packages)) {
   const licence = entry.license ?? installedLicence(path)
   if (satisfied(licence)) continue
   const exception = exceptions[name]
-  if (exception?.licence === licence && exception.reason) used.add(name)
+  if (exception?.reason && exception.licence === licence) used.add(name)
   else problems.push(`${name} ${entry.version}: ${licence ?? 'no licence is stated'}`)
 }
 for (const name of Object.keys(exceptions))

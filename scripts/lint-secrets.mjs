@@ -15,7 +15,8 @@ const common = ['--no-banner', '--no-color', '--log-level', 'warn', '--redact', 
 let failed = false
 for (const [what, args] of [
   ['the history', ['git', ...common, repository]],
-  ['what is staged or changed', ['git', '--pre-commit', ...common, repository]],
+  ['what is changed', ['git', '--pre-commit', ...common, repository]],
+  ['what is staged', ['git', '--pre-commit', '--staged', ...common, repository]],
 ]) {
   const { status } = spawnSync(gitleaks, args, { stdio: ['ignore', 'inherit', 'inherit'] })
   if (status !== 0) {

@@ -49,6 +49,11 @@ const checks = [
   ['contract format', bin('buf'), ['format', '--diff', '--exit-code', 'proto']],
   ['data classes', process.execPath, ['scripts/lint-proto.mjs']],
   ['repository', process.execPath, ['scripts/lint-repo.mjs']],
+  ['compose', process.execPath, ['scripts/lint-compose.mjs']],
+  ['images', process.execPath, ['scripts/lint-images.mjs']],
+  ['secrets', process.execPath, ['scripts/lint-secrets.mjs']],
+  ['licences', process.execPath, ['scripts/lint-licences.mjs']],
+  ['advisories', process.execPath, ['scripts/lint-audit.mjs']],
   ['alert rules', process.execPath, ['scripts/lint-rules.mjs']],
   ['SPIRE', process.execPath, ['scripts/lint-spire.mjs']],
 ]

@@ -2,16 +2,16 @@
 # Runs PostgreSQL with the certificate that svid-files keeps fresh in /run/svid, and has it read each new one. An open
 # connection keeps the certificate that it began with.
 set -eu
-svid=/run/svid
+svid=${BITKA_SVID_DIR:-/run/svid}
 
 until [ -s "$svid/svid.pem" ] && [ -s "$svid/key.pem" ]; do
-  echo 'waiting for the certificate of postgres in /run/svid' >&2
+  echo 'waiting for the certificate of postgres' >&2
   sleep 1
 done
 # svid-files moves one link, ..data, to each new certificate.
 (
   seen=$(readlink "$svid/..data")
-  while sleep 5; do
+  while sleep 1; do
     now=$(readlink "$svid/..data") || continue
     [ "$now" != "$seen" ] || continue
     # Absent while the first start sets the database up, which reads the certificate when it is done.
@@ -20,7 +20,7 @@ done
 ) &
 
 # With backups on, finished WAL waits beside the data until it has been sealed and taken away (deploy/backup/wal.ts).
-spool=/var/lib/postgresql/wal-spool
+spool=${BITKA_WAL_SPOOL:-/var/lib/postgresql/wal-spool}
 if [ "${BITKA_WAL_ARCHIVE:-off}" = on ]; then
   mkdir -p "$spool"
   to="$spool/%f"
