@@ -24,6 +24,7 @@ import (
 	"github.com/spiffe/go-spiffe/v2/svid/x509svid"
 	"github.com/spiffe/go-spiffe/v2/workloadapi"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 )
@@ -104,7 +105,9 @@ func (w *watcher) OnX509ContextUpdate(answer *workloadapi.X509Context) {
 
 // The agent being away is no error: go-spiffe asks again. It is said, so that a test can see that it was noticed.
 func (w *watcher) OnX509ContextWatchError(err error) {
-	_ = say(map[string]string{"error": status.Code(err).String()})
+	if code := status.Code(err); code != codes.Canceled {
+		_ = say(map[string]string{"error": code.String()})
+	}
 }
 
 func watch(ctx context.Context, given options) error {
