@@ -236,13 +236,16 @@ async function credit(person: Person, operatorToken: string): Promise<void> {
 
 /** Somebody who speaks as nobody here may: what finds nothing must find this. */
 async function betray(text: string): Promise<{ port: number; speak(): Promise<void>; close(): void }> {
-  const server = createServer((socket) => socket.pipe(socket)).listen(0, '127.0.0.1')
+  const server = createServer((socket) => socket.once('data', (heard: Buffer) => socket.end(heard))).listen(
+    0,
+    '127.0.0.1',
+  )
   await new Promise((resolve) => server.once('listening', resolve))
   const { port } = server.address() as AddressInfo
   return {
     port,
     speak: async () => {
-      const { said } = await plaintext(port, Buffer.from(`user ${text}\n`), 500)
+      const { said } = await plaintext(port, Buffer.from(`user ${text}\n`), 5_000)
       expect(said.toString()).toContain(text)
     },
     close: () => server.close(),

@@ -1,5 +1,6 @@
 import { crashPoint, type Logger, Loop } from '@bitka/kernel'
 import type { Db, Queryable } from '@bitka/store'
+import { noTracing, type Tracing } from '@bitka/telemetry'
 import type { PoolClient } from 'pg'
 import type { Registry } from 'prom-client'
 import { type EventMetrics, eventMetrics } from './metrics.ts'
@@ -7,6 +8,7 @@ import { oneAtATime } from './one-at-a-time.ts'
 import { onOutboxCommit } from './outbox.ts'
 import type { EventLog, LogRecord } from './port.ts'
 import { backoffMs, pause } from './retry.ts'
+import { publishing } from './spans.ts'
 import type { ServiceName } from './topics.ts'
 
 export type RelayOptions = {
@@ -20,6 +22,8 @@ export type RelayOptions = {
   /** How often to look without being woken; default 200 ms. */
   intervalMs?: number
   metrics?: Registry
+  /** Where spans go: from an event's commit until it is in the log. */
+  tracing?: Tracing
   /**
    * Run each time this process becomes the one relay, before it sends: compare with the log, and clear `sent_at` of the
    * rows that the log lost (see readLast).
@@ -157,10 +161,12 @@ class OutboxRelay implements Relay {
       `select pg_try_advisory_lock(hashtextextended('outbox relay ' || current_schema(), 0)) as locked`,
     )
     if (rows[0]?.locked !== true) return false
-    if (this.options.beforeFirstRun) {
+    try {
+      await this.options.beforeFirstRun?.({ query: client, log: this.options.log })
+    } catch (error) {
       // It may refuse for long, and back-pressure needs the ages meanwhile.
       await this.watch(client)
-      await this.options.beforeFirstRun({ query: client, log: this.options.log })
+      throw error
     }
     this.leader = true
     this.options.logger.info('this process sends the outbox')
@@ -218,14 +224,15 @@ class OutboxRelay implements Relay {
 
   /** Answers whether the topic's rows are in the log and marked. Only a failed mark rejects: it loses the connection. */
   private async sendTopic(topic: string, rows: Row[], mark: (ids: string[]) => Promise<void>): Promise<boolean> {
-    const { log, service, logger } = this.options
+    const { log, service, logger, tracing = noTracing } = this.options
+    const records = rows.map((row) => toRecord(row, service))
+    const traced = publishing(tracing, topic, records, ({ headers }) => Date.parse(headers.time ?? ''))
     try {
-      await log.append(
-        topic,
-        rows.map((row) => toRecord(row, service)),
-      )
+      await log.append(topic, traced.records)
+      traced.end()
       this.blocked.delete(topic)
     } catch (error) {
+      traced.end(error)
       const failures = (this.blocked.get(topic)?.failures ?? 0) + 1
       const waitMs = backoffMs(failurePolicy, failures)
       this.blocked.set(topic, { failures, untilMs: performance.now() + waitMs })
