@@ -37,7 +37,8 @@ const peers = (): Json[] =>
     podSelector: { matchLabels: { [WORKLOAD_LABEL]: name } },
   }))
 
-function kafka(): JsonObject {
+/** The Kafka resource. */
+export function kafkaManifest() {
   const { listener, broker } = splitIdentity()
   return {
     apiVersion: 'kafka.strimzi.io/v1',
@@ -160,4 +161,4 @@ function nodes(): JsonObject {
 }
 
 /** Kafka as Strimzi takes it. */
-export const kafkaManifests = (): JsonObject[] => [kafka(), nodes()]
+export const kafkaManifests = (): JsonObject[] => [kafkaManifest(), nodes()]

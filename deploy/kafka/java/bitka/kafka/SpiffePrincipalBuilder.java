@@ -1,6 +1,5 @@
 package bitka.kafka;
 
-import java.nio.charset.StandardCharsets;
 import java.security.cert.CertificateException;
 import java.security.cert.X509Certificate;
 import java.util.Map;
@@ -11,7 +10,9 @@ import org.apache.kafka.common.errors.SerializationException;
 import org.apache.kafka.common.security.auth.AuthenticationContext;
 import org.apache.kafka.common.security.auth.KafkaPrincipal;
 import org.apache.kafka.common.security.auth.KafkaPrincipalBuilder;
+import org.apache.kafka.common.security.auth.KafkaPrincipalSerde;
 import org.apache.kafka.common.security.auth.SslAuthenticationContext;
+import org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -21,6 +22,7 @@ import org.slf4j.LoggerFactory;
  */
 public final class SpiffePrincipalBuilder implements KafkaPrincipalBuilder, Configurable {
   private static final Logger LOG = LoggerFactory.getLogger(SpiffePrincipalBuilder.class);
+  private final KafkaPrincipalSerde wire = new DefaultKafkaPrincipalBuilder(null, null);
   private Pattern pattern;
 
   @Override
@@ -41,18 +43,17 @@ public final class SpiffePrincipalBuilder implements KafkaPrincipalBuilder, Conf
     return KafkaPrincipal.ANONYMOUS;
   }
 
-  /** "type:name", as brokers hand principals on to the controller. */
+  /**
+   * As Kafka itself writes principals: a broker hands them on to a controller, whose own listener may have Kafka's builder
+   * (Strimzi's has).
+   */
   @Override
   public byte[] serialize(KafkaPrincipal principal) {
-    return principal.toString().getBytes(StandardCharsets.UTF_8);
+    return wire.serialize(principal);
   }
 
   @Override
   public KafkaPrincipal deserialize(byte[] bytes) throws SerializationException {
-    String[] parts = new String(bytes, StandardCharsets.UTF_8).split(":", 2);
-    if (parts.length != 2 || parts[0].isEmpty() || parts[1].isEmpty()) {
-      throw new SerializationException("not a principal");
-    }
-    return new KafkaPrincipal(parts[0], parts[1]);
+    return wire.deserialize(bytes);
   }
 }

@@ -1,0 +1,1 @@
+export { kafkaManifest } from './kafka.ts'
