@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { ConfigError, loadConfig } from '@bitka/kernel'
+import { tracingShape } from '@bitka/service'
 import { z } from 'zod'
 
 /** What `make up` reads from the environment. */
@@ -30,6 +31,8 @@ export const embeddedSchema = z.object({
   BITKA_CORS_ORIGINS: z.string().optional(),
   /** The port of the gateway's metrics on 127.0.0.1; unset: none. */
   BITKA_METRICS_PORT: z.coerce.number().int().min(0).max(65_535).optional(),
+  /** Where spans go, and of how many traces: see libs/service/src/tracing.ts. */
+  ...tracingShape,
   /** How long SVIDs live, in seconds. */
   BITKA_SVID_TTL_S: z.coerce.number().int().min(4).default(3600),
 })

@@ -32,6 +32,8 @@ export function environments(
     SPIFFE_ENDPOINT_SOCKET: platform.ca.socketPath(name),
     BITKA_TRUST_DOMAIN: platform.ca.trustDomain,
     BITKA_PEERS: peers,
+    BITKA_OTLP_ENDPOINT: config.BITKA_OTLP_ENDPOINT,
+    BITKA_TRACE_RATIO: String(config.BITKA_TRACE_RATIO),
   })
   const backend = (name: BackendName, own: ServiceEnv = {}): ServiceEnv => ({
     ...common(name),

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { ConfigError, loadConfig } from '@bitka/kernel'
-import { baseShape, port, type ServiceEnv } from '@bitka/service'
+import { baseShape, port, type ServiceEnv, tracingShape } from '@bitka/service'
 import { z } from 'zod'
 
 const yesNo = z
@@ -23,6 +23,7 @@ const schema = z.object({
   BITKA_PEERS: baseShape.BITKA_PEERS,
   BITKA_METRICS_HOST: baseShape.BITKA_METRICS_HOST,
   BITKA_METRICS_PORT: baseShape.BITKA_METRICS_PORT,
+  ...tracingShape,
 
   /** Where the gateway listens. Anything but loopback needs TLS, and in the demo profile BITKA_DEMO_PUBLIC too. */
   BITKA_HTTP_HOST: z.string().min(1).default('127.0.0.1'),

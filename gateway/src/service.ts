@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { type Clock, createLogger, type Logger, systemClock } from '@bitka/kernel'
 import { spiffeId, WorkloadIdentity } from '@bitka/mesh'
-import { type Health, type RunningService, type ServiceEnv, serveMetrics, Waiting } from '@bitka/service'
+import { type Health, type RunningService, type ServiceEnv, serveMetrics, startTracing, Waiting } from '@bitka/service'
 import { Registry } from 'prom-client'
 import { readConfig } from './config.ts'
 import { createEdge, type EdgeContext } from './edge/edge.ts'
@@ -39,7 +39,8 @@ export async function startGateway(env: ServiceEnv, overrides: GatewayOverrides 
   })
   try {
     await waiting.until('its identity', () => identity.ready({ timeoutMs: IDENTITY_WAIT_MS }))
-    return await serve({ config, log, clock, registry, identity, limiter }, probes)
+    const tracing = await startTracing({ service: 'gateway', config, identity, registry })
+    return await serve({ config, log, clock, registry, identity, tracing, limiter }, probes)
   } catch (error) {
     identity.close()
     await probes.endpoint?.stop()
@@ -53,7 +54,7 @@ const IDENTITY_WAIT_MS = 2_000
 type Probes = { health: () => Promise<Health>; endpoint?: Awaited<ReturnType<typeof serveMetrics>> }
 
 async function serve(context: EdgeContext, probes: Probes): Promise<RunningGateway> {
-  const { config, log, identity } = context
+  const { config, log, identity, tracing } = context
   const { BITKA_DRAIN_MS: drainMs } = config
   const { BITKA_LAME_DUCK_MS: lameDuckMs } = config
   const edge = createEdge(context)
@@ -73,6 +74,7 @@ async function serve(context: EdgeContext, probes: Probes): Promise<RunningGatew
       await Promise.all([listeners.close(drainMs), streams.close()])
       await probes.endpoint?.stop()
       await edge.stop()
+      await tracing.stop()
       identity.close()
       log.info('gateway stopped')
     }
@@ -90,6 +92,7 @@ async function serve(context: EdgeContext, probes: Probes): Promise<RunningGatew
     }
   } catch (error) {
     await edge.stop()
+    await tracing.stop()
     throw error
   }
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { invalidField, type Logger } from '@bitka/kernel'
+import type { Tracing } from '@bitka/telemetry'
 import { type Asset, docsAsset } from '../openapi/docs.ts'
 import { methodNotAllowed, Refusal, toAnswer } from '../rest/errors.ts'
 import { handleRest, type RestOptions } from '../rest/handler.ts'
@@ -19,6 +20,7 @@ export type AppOptions = {
   openApi: string
   log: Logger
   metrics: GatewayMetrics
+  tracing: Tracing
 }
 
 /** Every HTTP request enters here: which dialect is it, and what became of it. */
@@ -33,7 +35,7 @@ export class App {
   }
 
   readonly handle = (req: IncomingMessage, res: ServerResponse): void => {
-    const exchange = new Exchange(req, res, this.options.log)
+    const exchange = new Exchange(req, res, this.options.log, this.options.tracing)
     exchange.setHeaders(commonHeaders(req.headers.origin, this.options.rest.headers))
     if (this.draining) exchange.setHeaders({ Connection: 'close' })
     res.once('close', () => this.ended(exchange))
@@ -99,11 +101,14 @@ export class App {
     exchange.send(200, asset.type, asset.body)
   }
 
-  private ended({ req, res, route, userId, startedMs, log }: Exchange): void {
+  private ended({ req, res, route, userId, startedMs, log, ids, span }: Exchange): void {
     const tookMs = performance.now() - startedMs
     // Nothing was sent: the client left before its answer.
     const status = res.headersSent ? res.statusCode : 499
     this.options.metrics.request(route, req.method ?? '', status, tookMs)
+    const verb = req.method ?? ''
+    span.set({ 'http.response.status_code': status, request_id: ids.requestId, route }, `${verb} ${route}`)
+    span.end(status >= 500 ? status : undefined)
     log.info({ http_method: req.method, route, status, user_id: userId, took_ms: Math.round(tookMs) }, 'request')
   }
 }

@@ -7,6 +7,7 @@ import {
   type ServiceName,
   type WorkloadIdentity,
 } from '@bitka/mesh'
+import type { Tracing } from '@bitka/telemetry'
 import type { DescService, Message } from '@bufbuild/protobuf'
 import type { Registry } from 'prom-client'
 import type { PublicMethod } from '../methods.ts'
@@ -17,6 +18,7 @@ export type BackendOptions = {
   peers: Partial<Record<ServiceName, string>>
   log: Logger
   metrics: Registry
+  tracing: Tracing
   requestTimeoutMs: number
 }
 
@@ -58,7 +60,7 @@ export class Backends {
     const known = this.clients.get(key)
     // The key holds the contract's name, so this client was made from the same descriptor.
     if (known) return known as Client<S>
-    const { identity, peers, log, metrics, requestTimeoutMs } = this.options
+    const { identity, peers, log, metrics, tracing, requestTimeoutMs } = this.options
     const target = peers[owner]
     if (target === undefined) throw new DomainError('unavailable', `The service ${owner} is not part of this exchange.`)
     const client = createClient(desc, {
@@ -67,6 +69,7 @@ export class Backends {
       expect: owner,
       log,
       metrics,
+      tracing,
       defaultDeadlineMs: requestTimeoutMs,
       idempotent: readMethods(desc),
     })

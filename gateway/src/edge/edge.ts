@@ -4,6 +4,7 @@ import { DirectoryService } from '@bitka/proto/bitka/auth/v1/auth_pb'
 import { LedgerService } from '@bitka/proto/bitka/ledger/v1/ledger_pb'
 import { MarketDataService } from '@bitka/proto/bitka/market_data/v1/market_data_pb'
 import { OrderService } from '@bitka/proto/bitka/order/v1/order_pb'
+import type { Tracing } from '@bitka/telemetry'
 import type { Registry } from 'prom-client'
 import { type GatewayConfig, hasTls } from '../config.ts'
 import { publicMethods } from '../methods.ts'
@@ -34,6 +35,7 @@ export type EdgeContext = {
   clock: Clock
   registry: Registry
   identity: WorkloadIdentity
+  tracing: Tracing
   limiter: Limiter
 }
 
@@ -80,7 +82,7 @@ export function createEdge(context: EdgeContext): Edge {
   const openApi = JSON.stringify(openApiDocument({ needsUser: (method) => gatekeeper.needsUser(method) }))
   const connect = connectDialect(shared, shutdown.signal)
   return {
-    app: new App({ rest, connect, readiness, openApi, log, metrics }),
+    app: new App({ rest, connect, readiness, openApi, log, metrics, tracing: shared.tracing }),
     streams: streamServer(shared, feeds),
     readiness,
     refuseBroken: (error, socket) => refuseBroken(error, socket, headers),
@@ -95,10 +97,17 @@ export function createEdge(context: EdgeContext): Edge {
 }
 
 function share(context: EdgeContext): Shared {
-  const { config, log, clock, registry, identity, limiter } = context
+  const { config, log, clock, registry, identity, tracing, limiter } = context
   const metrics = gatewayMetrics(registry)
   const requestTimeoutMs = config.BITKA_REQUEST_TIMEOUT_MS
-  const backends = new Backends({ identity, peers: config.BITKA_PEERS, log, metrics: registry, requestTimeoutMs })
+  const backends = new Backends({
+    identity,
+    peers: config.BITKA_PEERS,
+    log,
+    metrics: registry,
+    tracing,
+    requestTimeoutMs,
+  })
   const tokens = startTokens(backends.client(DirectoryService, 'auth'), clock, log)
   return {
     ...context,

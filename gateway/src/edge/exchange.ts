@@ -1,9 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Logger } from '@bitka/kernel'
+import { noTracing, type Span, type Tracing, traceIdOf } from '@bitka/telemetry'
 import { discardBody, hasBody } from '../rest/body.ts'
 import type { Json } from '../rest/encode.ts'
 import { type ErrorAnswer, errorEnvelope } from '../rest/errors.ts'
-import { type RequestIds, requestIds } from './trace.ts'
+import { type RequestIds, requestIdOf, sentTraceparent } from './trace.ts'
 
 /**
  * The path and query that a request names, as they were sent. A proxy's client names the whole address, which every server
@@ -15,9 +16,12 @@ export function targetOf({ url = '/' }: IncomingMessage): { path: string; query:
   return { path: (mark < 0 ? target : target.slice(0, mark)) || '/', query: mark < 0 ? '' : target.slice(mark + 1) }
 }
 
+const PROBES: ReadonlySet<string> = new Set(['/healthz', '/readyz'])
+
 /** One HTTP request and its answer. */
 export class Exchange {
   readonly ids: RequestIds
+  readonly span: Span
   readonly path: string
   readonly query: string
   readonly startedMs = performance.now()
@@ -31,12 +35,16 @@ export class Exchange {
     readonly req: IncomingMessage,
     readonly res: ServerResponse,
     log: Logger,
+    tracing: Tracing,
   ) {
-    this.ids = requestIds(req.headers)
     const { path, query } = targetOf(req)
     this.path = path
     this.query = query
-    this.log = log.child({ request_id: this.ids.requestId, trace_id: this.ids.traceparent.slice(3, 35) })
+    // Probes come every second and tell nothing.
+    const own = PROBES.has(path) ? noTracing : tracing
+    this.span = own.begin('request', sentTraceparent(req.headers), { kind: 'server' })
+    this.ids = { requestId: requestIdOf(req.headers), traceparent: this.span.traceparent }
+    this.log = log.child({ request_id: this.ids.requestId, trace_id: traceIdOf(this.ids.traceparent) })
     res.setHeader('X-Request-Id', this.ids.requestId)
   }
 

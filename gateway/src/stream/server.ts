@@ -7,7 +7,7 @@ import { targetOf } from '../edge/exchange.ts'
 import type { Gatekeeper } from '../edge/gatekeeper.ts'
 import { type HeaderOptions, mayConnect } from '../edge/headers.ts'
 import type { StreamSlots } from '../edge/slots.ts'
-import { requestIds } from '../edge/trace.ts'
+import { requestIdOf } from '../edge/trace.ts'
 import { Refusal, toAnswer } from '../rest/errors.ts'
 import { Connection, type ConnectionOptions } from './connection.ts'
 
@@ -98,14 +98,14 @@ export class StreamServer {
   /** There is no response object before the upgrade. */
   private refuse(req: IncomingMessage, socket: Duplex, error: unknown): void {
     const { log, headers } = this.options
-    const { requestId } = requestIds(req.headers)
+    const requestId = requestIdOf(req.headers)
     const place = { instance: targetOf(req).path, requestId, origin: req.headers.origin }
     refuseOnSocket(socket, toAnswer(error, log.child({ request_id: requestId })), place, headers)
   }
 
   private accept(req: IncomingMessage, socket: WebSocket): void {
     const { gatekeeper, log, onCount, onDropped, connection: shared } = this.options
-    const { requestId } = requestIds(req.headers)
+    const requestId = requestIdOf(req.headers)
     const peer = { address: gatekeeper.addressOf(req), userAgent: req.headers['user-agent'] }
     const connection = new Connection(socket, peer, { ...shared, onDropped }, log.child({ request_id: requestId }))
     const entry = { connection, alive: true }

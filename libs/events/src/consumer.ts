@@ -1,5 +1,6 @@
 import { crashPoint, DomainError, type Logger } from '@bitka/kernel'
 import type { Db, Tx } from '@bitka/store'
+import { noTracing, type Tracing, traceIdOf } from '@bitka/telemetry'
 import type { Registry } from 'prom-client'
 import {
   CursorMovedError,
@@ -14,6 +15,7 @@ import {
 import { type EventMetrics, eventMetrics } from './metrics.ts'
 import type { EventLog, RecordBatch, StoredRecord, Subscription } from './port.ts'
 import { backoffMs, defaultRetry, isTransient, pause, type RetryPolicy, tookTooLong } from './retry.ts'
+import { processing } from './spans.ts'
 
 export type ConsumerOptions = {
   log: EventLog
@@ -40,6 +42,8 @@ export type ConsumerOptions = {
   /** A stopped partition tries its record again this often, in case the cause has been repaired; default 30 s. */
   retryStoppedMs?: number
   metrics?: Registry
+  /** Where spans go: one a record whose trace is recorded, as long as its transaction takes. */
+  tracing?: Tracing
 }
 
 export type PartitionStatus = {
@@ -166,14 +170,20 @@ class GroupConsumer implements Consumer {
     nextOffset: bigint,
   ): Promise<{ error: unknown } | undefined> {
     const isDivisible = records.length > 1
+    const { tracing = noTracing, group, handle } = this.options
+    const traced = processing(tracing, group, records)
     const failure = await this.outlast(
       batch,
       state,
       nextOffset,
-      (tx) => this.options.handle(tx, records),
+      (tx) => handle(tx, traced.records),
       // A batch that is too much for one transaction stays too much: half of it may not be.
       (error) => isDivisible && tookTooLong(error),
-    )
+    ).catch((error: unknown) => {
+      traced.end(error)
+      throw error
+    })
+    traced.end(failure?.error)
     if (failure === undefined) this.metrics?.consumed.inc(this.labels(batch.topic, batch.partition), records.length)
     return failure
   }
@@ -226,7 +236,13 @@ class GroupConsumer implements Consumer {
     firstError: unknown,
   ): Promise<void> {
     const { ordered, retry = defaultRetry, logger, group } = this.options
-    const where = { group, topic: batch.topic, partition: batch.partition, offset: String(record.offset) }
+    const where = {
+      group,
+      topic: batch.topic,
+      partition: batch.partition,
+      offset: String(record.offset),
+      ...traceOf(record),
+    }
     if (ordered)
       return this.standStill(batch, state, record, firstError, () => this.tryOnce(batch, state, [record], nextOffset))
     let error = firstError
@@ -284,7 +300,10 @@ class GroupConsumer implements Consumer {
     try {
       for (;;) {
         state.stopped = { offset: record.offset, error: textOf(error), sinceMs }
-        logger.error({ err: error, ...place, offset: String(record.offset) }, 'consumer stopped at a record')
+        logger.error(
+          { err: error, ...place, offset: String(record.offset), ...traceOf(record) },
+          'consumer stopped at a record',
+        )
         await noteStop(db, place, record.offset, textOf(error)).catch(() => undefined)
         await this.waitForSkip(place, state, signal, retryStoppedMs)
         if (signal.aborted) throw new CursorMovedError('the partition was taken away while it was stopped')
@@ -336,6 +355,10 @@ class GroupConsumer implements Consumer {
     }))
   }
 }
+
+/** For logs: the trace that the record belongs to. */
+const traceOf = ({ headers }: StoredRecord): { trace_id?: string } =>
+  headers.traceparent === undefined ? {} : { trace_id: traceIdOf(headers.traceparent) }
 
 const textOf = (error: unknown): string =>
   (error instanceof Error ? `${error.name}: ${error.message}` : String(error)).slice(0, 2000)

@@ -1,11 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { DomainError, type Logger } from '@bitka/kernel'
+import { noTracing, type Span, type Tracing } from '@bitka/telemetry'
 import type { DescService } from '@bufbuild/protobuf'
 import { type Client as GrpcClient, Metadata } from '@grpc/grpc-js'
 import type { Registry } from 'prom-client'
 import { type MeshMethod, meshMethods } from './bridge.ts'
 import { shareChannel } from './channels.ts'
-import { fromWire, type Outcome } from './errors.ts'
+import { failures, fromWire, type Outcome } from './errors.ts'
 import { headerSafe, headers } from './headers.ts'
 import type { WorkloadIdentity } from './identity.ts'
 import { meshMetrics, type RpcMetrics } from './metrics.ts'
@@ -28,6 +29,8 @@ export type ClientOptions<S extends DescService> = {
   /** Methods that may be called twice with the effect of once: these are retried when the service cannot be reached. */
   idempotent?: readonly (keyof S['method'] & string)[]
   metrics?: Registry
+  /** Where spans of calls go; nowhere unless given. */
+  tracing?: Tracing
 }
 
 /** A typed client of one service. It connects at the first call, and waits for a connection within the call's deadline. */
@@ -37,6 +40,7 @@ export function createClient<S extends DescService>(desc: S, options: ClientOpti
     defaultDeadlineMs: options.defaultDeadlineMs ?? 5_000,
     idempotent: new Set<string>(options.idempotent),
     metrics: meshMetrics(options.metrics).client,
+    tracing: options.tracing ?? noTracing,
   })
   const methods = new Map<string, unknown>()
   for (const [name, method] of meshMethods(desc)) {
@@ -53,7 +57,12 @@ export function createClient<S extends DescService>(desc: S, options: ClientOpti
   return Object.fromEntries(methods) as Client<S>
 }
 
-type CallerOptions = { defaultDeadlineMs: number; idempotent: ReadonlySet<string>; metrics: RpcMetrics }
+type CallerOptions = {
+  defaultDeadlineMs: number
+  idempotent: ReadonlySet<string>
+  metrics: RpcMetrics
+  tracing: Tracing
+}
 
 class Caller {
   private readonly budget = new RetryBudget()
@@ -68,11 +77,13 @@ class Caller {
     const signal = signalOf(call)
     const retries = this.options.idempotent.has(method.desc.localName)
     const startedMs = performance.now()
+    const span = this.begin(method, call)
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const response = await this.attempt(method, request, metadataOf(call), deadlineMs, signal)
+        const response = await this.attempt(method, request, metadataOf(call, span), deadlineMs, signal)
         this.budget.succeeded()
         this.options.metrics.observe(method.path, 'ok', performance.now() - startedMs)
+        span?.end()
         return response
       } catch (error) {
         const refusal = signal?.aborted ? cancelled(signal) : fromWire(error)
@@ -81,6 +92,8 @@ class Caller {
         if (!retries || !again || Date.now() + pauseMs >= deadlineMs) {
           const outcome: Outcome = signal?.aborted ? 'cancelled' : refusal.kind
           this.options.metrics.observe(method.path, outcome, performance.now() - startedMs)
+          span?.set({ outcome, attempts: attempt })
+          span?.end(failures.has(outcome) ? refusal : undefined)
           throw refusal
         }
         await pause(pauseMs)
@@ -92,6 +105,7 @@ class Caller {
     const signal = signalOf(call)
     const deadlineMs = deadlineOf(call, Number.POSITIVE_INFINITY)
     const startedMs = performance.now()
+    const span = this.begin(method, call)
     let outcome: Outcome = 'cancelled'
     let cancel = () => {}
     try {
@@ -103,7 +117,7 @@ class Caller {
         method.requestSerialize,
         method.responseDeserialize,
         request,
-        metadataOf(call),
+        metadataOf(call, span),
         { deadline: deadlineMs },
       )
       // Iterating hears errors; one that comes after the iteration has ended has nobody left to hear it.
@@ -120,7 +134,15 @@ class Caller {
       signal?.removeEventListener('abort', cancel)
       cancel()
       this.options.metrics.observe(method.path, outcome, performance.now() - startedMs)
+      span?.set({ outcome })
+      span?.end(failures.has(outcome) ? outcome : undefined)
     }
+  }
+
+  /** The span of a call within a trace; one that serves no request has none. */
+  private begin(method: MeshMethod, { ctx }: CallOptions): Span | undefined {
+    if (ctx?.traceparent === undefined) return undefined
+    return this.options.tracing.span(method.path.slice(1), ctx.traceparent, { kind: 'client' })
   }
 
   private attempt(
@@ -182,12 +204,12 @@ function signalOf({ ctx, signal }: CallOptions): AbortSignal | undefined {
   return signal && ctx?.signal ? AbortSignal.any([signal, ctx.signal]) : (signal ?? ctx?.signal)
 }
 
-function metadataOf({ ctx, token, edge, metadata: extra }: CallOptions): Metadata {
+function metadataOf({ ctx, token, edge, metadata: extra }: CallOptions, span: Span | undefined): Metadata {
   const metadata = new Metadata()
   const values = {
     ...extra,
     [headers.requestId]: ctx?.requestId,
-    [headers.traceparent]: ctx?.traceparent,
+    [headers.traceparent]: span?.traceparent,
     [headers.authorization]: token === undefined ? undefined : `Bearer ${token}`,
     [headers.clientAddress]: edge?.clientAddress,
     [headers.userAgent]: edge?.userAgent,

@@ -15,6 +15,9 @@ const MESSAGE_LENGTH_MAX = 1024
 /** A caller that goes away is no error of anybody; it has no kind, only a name in logs and metrics. */
 export type Outcome = 'ok' | 'cancelled' | ErrorKind
 
+/** Outcomes that are a fault of ours: a refusal is an answer like any other. */
+export const failures: ReadonlySet<Outcome> = new Set<Outcome>(['unavailable', 'deadline_exceeded', 'internal'])
+
 const codeByKind: Record<ErrorKind, status> = {
   invalid: status.INVALID_ARGUMENT,
   unauthenticated: status.UNAUTHENTICATED,

@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto'
 import { newId } from '@bitka/kernel'
+import { isTraceparent, newTraceparent } from '@bitka/telemetry'
 import type { Metadata } from '@grpc/grpc-js'
 import type { EdgeFacts } from './types.ts'
 
@@ -15,7 +15,6 @@ export const headers = {
 } as const
 
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/
-const TRACEPARENT = /^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/
 /** Long enough for any browser's name, short enough for a header. */
 const VALUE_LENGTH_MAX = 512
 
@@ -34,12 +33,8 @@ export function requestIdOf(metadata: Metadata): string {
 /** The caller's trace, or a new one, so that every log line of a request can be found. */
 export function traceparentOf(metadata: Metadata): string {
   const sent = header(metadata, headers.traceparent)
-  if (sent !== undefined && TRACEPARENT.test(sent)) return sent
-  const random = randomBytes(24).toString('hex')
-  return `00-${random.slice(0, 32)}-${random.slice(32)}-00`
+  return isTraceparent(sent) ? sent : newTraceparent()
 }
-
-export const traceIdOf = (traceparent: string): string => traceparent.slice(3, 35)
 
 export const edgeFactsOf = (metadata: Metadata): EdgeFacts => ({
   clientAddress: header(metadata, headers.clientAddress),

@@ -1,10 +1,11 @@
 import { DomainError, type ErrorKind, type Logger } from '@bitka/kernel'
+import { type Span, type Tracing, traceIdOf } from '@bitka/telemetry'
 import type { DescMethod, Message } from '@bufbuild/protobuf'
 import type { ServerUnaryCall, ServerWritableStream } from '@grpc/grpc-js'
 import { checkCaller, identifyUser } from './authorize.ts'
 import { methodPath } from './bridge.ts'
-import { type Outcome, toDomainError } from './errors.ts'
-import { edgeFactsOf, requestIdOf, traceIdOf, traceparentOf } from './headers.ts'
+import { failures, type Outcome, toDomainError } from './errors.ts'
+import { edgeFactsOf, requestIdOf, traceparentOf } from './headers.ts'
 import type { CountRefusal, RpcMetrics } from './metrics.ts'
 import type { ParsedSpiffeId, ServiceName } from './names.ts'
 import { PeerError, peerId } from './peer.ts'
@@ -27,6 +28,7 @@ export type CallEnvironment = {
   verifyToken?: VerifyToken
   log: Logger
   metrics: RpcMetrics
+  tracing: Tracing
   refused: CountRefusal
   /** The longest a unary call may take, whatever its caller allows. */
   deadlineMsMax: number
@@ -65,7 +67,7 @@ export class ServerCall {
   readonly controller = new AbortController()
   private readonly startedMs = performance.now()
   private readonly requestId: string
-  private readonly traceparent: string
+  private readonly span: Span
   private readonly path: string
   private readonly deadlineMs: number
   private caller: string | undefined
@@ -81,7 +83,7 @@ export class ServerCall {
   ) {
     this.path = methodPath(method)
     this.requestId = requestIdOf(call.metadata)
-    this.traceparent = traceparentOf(call.metadata)
+    this.span = env.tracing.span(this.path.slice(1), traceparentOf(call.metadata), { kind: 'server' })
     this.deadlineMs = this.limitTime()
     call.once('cancelled', this.onCancelled)
     env.active.add(this)
@@ -108,7 +110,7 @@ export class ServerCall {
       caller,
       user,
       requestId: this.requestId,
-      traceparent: this.traceparent,
+      traceparent: this.span.traceparent,
       deadlineMs: this.deadlineMs,
       signal: this.controller.signal,
       method: this.path,
@@ -143,7 +145,7 @@ export class ServerCall {
   get log(): Logger {
     this.logger ??= this.env.log.child({
       request_id: this.requestId,
-      trace_id: traceIdOf(this.traceparent),
+      trace_id: traceIdOf(this.span.traceparent),
       method: this.path,
     })
     return this.logger
@@ -170,9 +172,11 @@ export class ServerCall {
     this.env.active.remove(this)
     const tookMs = performance.now() - this.startedMs
     this.env.metrics.observe(this.path, outcome, tookMs)
+    this.span.set({ outcome, caller: this.caller ?? '' })
+    this.span.end(failures.has(outcome) ? outcome : undefined)
     const line = {
       request_id: this.requestId,
-      trace_id: traceIdOf(this.traceparent),
+      trace_id: traceIdOf(this.span.traceparent),
       method: this.path,
       caller: this.caller,
       user_id: this.userId,

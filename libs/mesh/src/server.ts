@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { Logger } from '@bitka/kernel'
 import { Health } from '@bitka/proto/grpc/health/v1/health_pb'
+import { noTracing, type Tracing } from '@bitka/telemetry'
 import type { DescService } from '@bufbuild/protobuf'
 import { Server, type UntypedServiceImplementation } from '@grpc/grpc-js'
 import type { Registry } from 'prom-client'
@@ -56,6 +57,8 @@ export type ServerOptions = {
   /** What grpc.health.v1 answers; the service sets it. Serving from the start unless given. */
   health?: HealthState
   metrics?: Registry
+  /** Where spans of calls go; nowhere unless given. */
+  tracing?: Tracing
   /** The longest a unary call may take, whatever its caller allows. */
   deadlineMsMax?: number
   /** A connection is replaced after this, so that new certificates are used. */
@@ -96,6 +99,7 @@ export function createServer(options: ServerOptions): MeshServer {
     verifyToken,
     log,
     metrics,
+    tracing: options.tracing ?? noTracing,
     refused,
     deadlineMsMax: options.deadlineMsMax ?? 30_000,
     active,

@@ -23,7 +23,7 @@ export type CallContext = EdgeFacts & {
   user?: UserIdentity
   /** Names the person's request through all services. */
   requestId: string
-  /** W3C trace context, handed on as it came. */
+  /** W3C trace context of this call: what goes on to whatever it causes. */
   traceparent: string
   /** Epoch milliseconds; Infinity for a stream without one. */
   deadlineMs: number

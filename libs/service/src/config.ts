@@ -1,5 +1,6 @@
 import { type ServiceName, serviceNames } from '@bitka/mesh'
 import { z } from 'zod'
+import { tracingShape } from './tracing.ts'
 
 /** A port; 0 lets the system choose. */
 export const port = z.coerce.number().int().min(0).max(65_535)
@@ -55,6 +56,7 @@ export const baseShape = {
   BITKA_METRICS_PORT: port.optional(),
   /** The address of the metrics port. */
   BITKA_METRICS_HOST: z.string().default('127.0.0.1'),
+  ...tracingShape,
   /** Where the other services are: "auth=localhost:7010,user=dns:///user:7020,order=127.0.0.1:7040|127.0.0.1:7041". */
   BITKA_PEERS: peers,
 } as const

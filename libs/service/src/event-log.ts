@@ -25,12 +25,15 @@ export async function openEventLog({ name, config, identity, log }: Options): Pr
   })
 }
 
-/** The broker is known by its SPIFFE ID, as everybody in the mesh is. */
-export const brokerCheck =
-  (trustDomain: string) =>
+/** Checks a TLS server's certificate: it must have the SPIFFE ID of one workload, and no other. */
+export const workloadCheck =
+  (trustDomain: string, workload: string) =>
   (_host: string, { subjectaltname = '' }: { subjectaltname?: string }): Error | undefined => {
     const uris = subjectaltname.split(', ').filter((name) => name.startsWith('URI:'))
     const id = uris.length === 1 ? parseSpiffeId(uris[0]?.slice('URI:'.length) ?? '') : undefined
-    const isBroker = id?.trustDomain === trustDomain && id.path === '/ns/bitka/sa/kafka'
-    return isBroker ? undefined : new Error('the broker has not the SPIFFE ID of kafka')
+    const isMeant = id?.trustDomain === trustDomain && id.path === `/ns/bitka/sa/${workload}`
+    return isMeant ? undefined : new Error(`the server has not the SPIFFE ID of ${workload}`)
   }
+
+/** The broker is known by its SPIFFE ID, as everybody in the mesh is. */
+export const brokerCheck = (trustDomain: string) => workloadCheck(trustDomain, 'kafka')

@@ -5,6 +5,7 @@ export { repositoryFolder } from './folders.ts'
 export { runMain } from './main.ts'
 export { serveMetrics } from './metrics.ts'
 export { defineService } from './service.ts'
+export { startTracing, tracingShape } from './tracing.ts'
 export type {
   Dependency,
   Health,

@@ -12,6 +12,7 @@ import { serveMetrics } from './metrics.ts'
 import { createOperations } from './operations.ts'
 import { claimProfile } from './profile.ts'
 import { startTokens } from './tokens.ts'
+import { startTracing } from './tracing.ts'
 import type { RunningService, ServiceContext, ServiceSpec, StartService } from './types.ts'
 import { Waiting } from './waiting.ts'
 
@@ -75,6 +76,8 @@ async function start<S extends z.ZodObject>(
   })
   stack.add('identity', async () => identity.close())
   await waiting.until('its identity', () => identity.ready({ timeoutMs: IDENTITY_WAIT_MS }))
+  const tracing = await startTracing({ service: name, config, identity, registry: metrics })
+  stack.add('tracing', () => tracing.stop())
   const eventLog = await openEventLog({ name, config, identity, log })
   stack.add('event log', () => eventLog.close())
   await waiting.until('the event log', async () => {
@@ -95,6 +98,7 @@ async function start<S extends z.ZodObject>(
     clock,
     log,
     metrics,
+    tracing,
     audit: createAudit(name, config.BITKA_PROFILE, clock),
     identity,
     signal: controller.signal,
@@ -107,6 +111,7 @@ async function start<S extends z.ZodObject>(
         expect: peer,
         log,
         metrics,
+        tracing,
         idempotent: options.idempotent ?? [],
       })
       clients.set(`${desc.typeName} ${clients.size}`, client)
@@ -128,12 +133,13 @@ async function start<S extends z.ZodObject>(
     logger: log,
     service: name,
     metrics,
+    tracing,
     beforeFirstRun: parts.beforeFirstRelay,
   })
   stack.add('relay', async () => relay?.stop())
   const consumers: { group: string; consumer: Consumer; handle: ConsumerOptions['handle'] }[] = []
   for (const consumer of parts.consumers ?? []) {
-    const started = await startConsumer({ ...consumer, log: eventLog, db, logger: log, metrics })
+    const started = await startConsumer({ ...consumer, log: eventLog, db, logger: log, metrics, tracing })
     consumers.push({ group: consumer.group, consumer: started, handle: consumer.handle })
     stack.add(`consumer ${consumer.group}`, () => started.stop())
   }
@@ -149,6 +155,7 @@ async function start<S extends z.ZodObject>(
     verifyToken: tokens.verify,
     health,
     metrics,
+    tracing,
   })
   await server.start()
   const readiness = operations.watch(health)

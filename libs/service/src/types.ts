@@ -2,6 +2,7 @@ import type { ConsumerOptions, EventLog, RelayOptions } from '@bitka/events'
 import type { Clock, Logger } from '@bitka/kernel'
 import type { BoundService, Client, ServiceName, WorkloadIdentity } from '@bitka/mesh'
 import type { Db } from '@bitka/store'
+import type { Tracing } from '@bitka/telemetry'
 import type { DescService } from '@bufbuild/protobuf'
 import type { JSONWebKeySet } from 'jose'
 import type { Registry } from 'prom-client'
@@ -35,6 +36,8 @@ export type ServiceContext<C extends BaseConfig = BaseConfig> = {
   clock: Clock
   log: Logger
   metrics: Registry
+  /** Spans of calls, events and consumers are made already; this is for what a service does in between. */
+  tracing: Tracing
   audit: Audit
   identity: WorkloadIdentity
   /** Aborted when the service stops. */
@@ -49,7 +52,7 @@ export type ServiceContext<C extends BaseConfig = BaseConfig> = {
   oldestUnsentAgeMs(topic: string): number
 }
 
-type ConsumerSpec = Omit<ConsumerOptions, 'log' | 'db' | 'logger' | 'metrics'>
+type ConsumerSpec = Omit<ConsumerOptions, 'log' | 'db' | 'logger' | 'metrics' | 'tracing'>
 
 /** What a service consists of. */
 export type ServiceParts = {
