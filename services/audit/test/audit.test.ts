@@ -1,3 +1,4 @@
+import { listDeadLetters } from '@bitka/events'
 import { newId, silentLogger } from '@bitka/kernel'
 import { AuditService } from '@bitka/proto/bitka/audit/v1/audit_pb'
 import { AuditActorKind, AuditOutcome, AuditRecordedSchema } from '@bitka/proto/bitka/events/v1/audit_pb'
@@ -87,7 +88,7 @@ it('keeps an action that is delivered twice once, and the chain whole', async ()
   expect(firstBreak(GENESIS, await readChain(platform.db('audit').orm, 0n, 1_000))).toBeUndefined()
 })
 
-it('goes on after a record that cannot be read, which it parks', async () => {
+it('goes on after a record that cannot be read', async () => {
   await platform
     .eventLog('auth')
     .append('system.audit.log.auth', [{ key: 'auth', headers: {}, value: Uint8Array.of(0xff, 0xff, 0xff) }])
@@ -137,4 +138,18 @@ describe('permissions', () => {
     ownerTables: { insertOnly: ['audit_rows'] },
     foreignSchemas: ['ledger', 'auth'],
   })
+})
+
+// The last one: by now its six attempts are over, or almost.
+it('has parked the record that it could not read, and is ready', async () => {
+  const db = platform.db('audit')
+  const letters = await waitFor(
+    async () => {
+      const all = await listDeadLetters(db, { limit: 10 })
+      return all.length > 0 && all
+    },
+    { timeoutMs: 40_000 },
+  )
+  expect(letters).toMatchObject([{ group: 'audit.log', attempts: 6, record: { topic: 'system.audit.log.auth' } }])
+  expect(await audit.health()).toMatchObject({ ready: true })
 })
