@@ -6,7 +6,7 @@ NODE ?= node
 # TLS 1.3 only, everywhere (docs/adr/0003).
 NODE_FLAGS := --tls-min-v1.3 --enable-source-maps
 
-.PHONY: help install build up demo test stack-up stack-down test-stack lint format bench clean
+.PHONY: help install build up demo test stack-up stack-down test-stack lint format bench clean images release deploy
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,6 +49,15 @@ format: install ## Formats the code and the contracts
 
 bench: build ## Measures the engine, the ledger and the whole, and writes bench/out/latest.json
 	@$(NODE) $(NODE_FLAGS) scripts/bench.mjs
+
+images: build ## Makes what goes into each image, with its SBOM, under dist/images; the Dockerfile only packs it
+	@$(NODE) scripts/images.mjs
+
+release: install ## Builds, signs and tags a release and names its images by digest: make release VERSION=1.2.3
+	@$(NODE) scripts/release.mjs --version "$(VERSION)" $(if $(DRY_RUN),--dry-run)
+
+deploy: install ## Brings a release to a cluster, and takes it back if it fails: make deploy OVERLAY=gke CONTEXT=name
+	@$(NODE) scripts/deploy.mjs --overlay "$(OVERLAY)" --context "$(CONTEXT)" $(if $(YES),--yes)
 
 clean: ## Removes what was built and installed; keeps .bitka
 	rm -rf node_modules dist libs/proto/gen third_party/proto
