@@ -348,7 +348,13 @@ describe('bodies', () => {
     expect((await post(text, { 'content-type': 'application/json; charset=UTF-8' })).status).toBe(201)
     expect((await post('{"symbol":1,"symbol":2}', json)).status).toBe(400)
     const answer = await send('/v1/orders', { verb: 'POST', body: { symbol: 1, nope: {} }, token: token() })
-    expect(answer.json.error.details).toEqual({ symbol: 'must be a string', nope: 'unknown field' })
+    expect(answer.json.error.details).toEqual({
+      symbol: 'must be a string',
+      nope: 'unknown field',
+      side: 'is required',
+      type: 'is required',
+      quantity: 'is required',
+    })
   })
 })
 

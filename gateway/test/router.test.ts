@@ -69,6 +69,22 @@ test.each([
   ['GET', '/v1/orders/7', 'order_id=8', '', { invalid: { order_id: 'unknown parameter' } }], // the path has it
   ['GET', '/v1/fills', 'from=2026-01-01T07:00:00+07:00', '', { from: { seconds: 1767225600n, nanos: 0 } }], // unescaped plus
   ['POST', '/v1/orders', 'page=1', '{}', { invalid: { page: 'unknown parameter' } }],
+  [
+    'POST',
+    '/v1/orders',
+    '',
+    '{"symbol":5,"side":"up"}',
+    {
+      // What is missing is named beside what is wrong; alone it is left to the service.
+      invalid: {
+        symbol: 'must be a string',
+        side: 'must be one of buy, sell',
+        type: 'is required',
+        quantity: 'is required',
+      },
+    },
+  ],
+  ['POST', '/v1/orders', '', '{"symbol":"BTC-THB"}', { symbol: 'BTC-THB' }],
   ['DELETE', '/v1/orders/7', '', '', { orderId: '7' }], // the body is optional
   ['DELETE', '/v1/orders/7', '', '{"reason":"x"}', { orderId: '7', reason: 'x' }],
   ['PUT', '/v1/ledger/assets/BTC', '', '{"symbol":"BTC","name":"Bitcoin"}', { symbol: 'BTC', name: 'Bitcoin' }],

@@ -23,8 +23,18 @@ export function decodeRequest(
   const init = decodeBody(route, body, problems)
   applyPath(init, route, params, problems)
   applyQuery(init, binding.body === '' ? queryFields(route) : new Map(), query, problems)
+  if (binding.body === '*' && Object.keys(problems).length > 0) nameMissing(init, route, problems)
   refuseProblems(problems)
   return create(method.desc.input, init)
+}
+
+/** Services know best what they need; but who is refused before they are asked should hear of what is missing, too. */
+function nameMissing(init: Init, { method, pathFields }: Route, problems: Problems): void {
+  for (const { name, localName, presence, repeated, oneof } of restFields(method.desc.input)) {
+    const isNeeded = !presence && !repeated && oneof === undefined && !pathFields.has(name)
+    const isBad = Object.keys(problems).some((path) => path === name || path.startsWith(`${name}.`))
+    if (isNeeded && !isBad && init[localName] === undefined) problems[name] = 'is required'
+  }
 }
 
 /** The fields that a route takes from the query. */

@@ -10,6 +10,12 @@ export type Amount = { readonly minor: bigint; readonly decimals: number }
 
 const DECIMAL = /^(0|[1-9][0-9]{0,37})(?:\.([0-9]{1,18}))?$/
 
+/** What is expected of an amount that is none. */
+export const DECIMAL_EXPECTED = 'must be a decimal number such as "1.25"'
+
+/** Whether a text is a decimal number as amounts are written, before the asset's decimals are known. */
+export const isDecimal = (text: string): boolean => DECIMAL.test(text)
+
 /**
  * Reads a decimal string ("0.5") as minor units of an asset with `decimals` decimals. Refuses, never rounds: signs,
  * exponents, leading zeros, more decimals than the asset has, and anything above 10^38 − 1 minor units.
@@ -17,7 +23,7 @@ const DECIMAL = /^(0|[1-9][0-9]{0,37})(?:\.([0-9]{1,18}))?$/
  */
 export function parseMinor(text: string, decimals: number, field = 'amount'): bigint {
   const match = DECIMAL.exec(text)
-  if (!match) throw invalidField(field, 'must be a decimal number such as "1.25"')
+  if (!match) throw invalidField(field, DECIMAL_EXPECTED)
   const fraction = match[2] ?? ''
   if (fraction.length > decimals) throw invalidField(field, `has more than ${decimals} decimals`)
   const minor = BigInt((match[1] ?? '0') + fraction.padEnd(decimals, '0'))

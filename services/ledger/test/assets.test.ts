@@ -75,6 +75,22 @@ describe('assets', () => {
     }
   })
 
+  it('are refused with every field at fault', async () => {
+    const refused = async (call: Promise<unknown>) => {
+      const { kind, details } = await refusal(call)
+      return [kind, ...Object.keys(details).sort()]
+    }
+    expect(await refused(h.ledger.createAsset({}, h.operator.as))).toEqual([
+      'invalid',
+      'decimals',
+      'name',
+      'symbol',
+      'type',
+    ])
+    const bad = { symbol: 'THB', name: '', decimals: 19, iconUrl: 'x' }
+    expect(await refused(h.ledger.updateAsset(bad, h.operator.as))).toEqual(['invalid', 'decimals', 'icon_url', 'name'])
+  })
+
   it('keep their decimals once they have been used', async () => {
     const update = (change: object) => h.ledger.updateAsset({ symbol: 'THB', ...change }, h.operator.as)
     expect((await update({ decimals: 3 })).asset?.decimals).toBe(3)

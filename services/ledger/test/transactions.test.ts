@@ -179,6 +179,34 @@ describe('transactions', () => {
     expect(await h.balances(alice)).toEqual({ THB: '100 + 0' })
   })
 
+  it('names every field at fault at once', async () => {
+    const fields = async (request: object, person: Person = alice) => {
+      const { kind, details } = await refusal(h.ledger.createTransaction(request, person.as))
+      return [kind, ...Object.keys(details).sort()]
+    }
+    expect(await fields({})).toEqual(['invalid', 'account_id', 'amount', 'asset', 'type'])
+    const long = 'x'.repeat(2_000)
+    expect(await fields({ type: TRANSFER, amount: '1,5', description: long, metadata: { long } })).toEqual([
+      'invalid',
+      'account_id',
+      'amount',
+      'asset',
+      'description',
+      'destination_account_username',
+      'metadata',
+    ])
+    // What only the account and the directory know.
+    const misfit = { accountId: account, type: TRANSFER, amount: '1.001', asset: 'BTC' }
+    expect(await fields({ ...misfit, destinationAccountUsername: alice.username })).toEqual([
+      'invalid',
+      'amount',
+      'asset',
+      'destination_account_username',
+    ])
+    expect(await fields({ type: CREDIT })).toEqual(['forbidden'])
+    expect(await fields({ type: CREDIT, amount: '' }, h.treasury)).toEqual(['invalid', 'account_id', 'amount', 'asset'])
+  })
+
   it('never issues more of an asset than it can count', async () => {
     await h.addAsset('HUGE', 0)
     const huge = { accountId: await h.accountOf(alice, 'HUGE'), type: CREDIT, asset: 'HUGE' }

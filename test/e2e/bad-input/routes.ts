@@ -9,6 +9,8 @@ export type Example = {
   body: (world: World) => object
   /** Fields that have to be there. */
   required: readonly string[]
+  /** Those of them that are needed only because of what else is in the body. */
+  conditional?: readonly string[]
 }
 
 const noBody = () => ({})
@@ -30,6 +32,7 @@ export const routes: Readonly<Record<string, Example>> = {
     path: () => '/v1/auth/mfa/verify',
     body: () => ({ mfa_token: 'x', method: 'totp', code: '123456' }),
     required: ['mfa_token', 'method', 'code'],
+    conditional: ['code'],
   },
   'POST /v1/auth/refresh': {
     path: () => '/v1/auth/refresh',
@@ -92,6 +95,7 @@ export const routes: Readonly<Record<string, Example>> = {
       destination_account_username: people.bob.username,
     }),
     required: ['account_id', 'type', 'amount', 'asset', 'destination_account_username'],
+    conditional: ['destination_account_username'],
   },
   'POST /v1/ledger/assets': {
     as: 'operator',
@@ -127,6 +131,7 @@ export const routes: Readonly<Record<string, Example>> = {
       metadata: { note: 'x' },
     }),
     required: ['symbol', 'side', 'type', 'price', 'quantity'],
+    conditional: ['price'],
   },
   'DELETE /v1/orders/{order_id}': {
     as: 'alice',

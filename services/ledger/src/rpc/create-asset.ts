@@ -1,6 +1,7 @@
-import { DomainError } from '@bitka/kernel'
+import { assert, DomainError, Problems } from '@bitka/kernel'
 import type { MethodImpl } from '@bitka/mesh'
 import {
+  type CreateAssetRequest,
   CreateAssetRequestSchema,
   type CreateAssetResponse,
   CreateAssetResponseSchema,
@@ -26,15 +27,7 @@ export const createAsset =
   ({ db, clock, audit }: LedgerContext): MethodImpl<typeof LedgerService.method.createAsset> =>
   async (req, ctx) => {
     const now = clock.now()
-    const asset: AssetRecord = {
-      symbol: readSymbol(req.symbol),
-      name: readName(req.name),
-      type: readType(req.type),
-      decimals: readDecimals(req.decimals),
-      iconUrl: readIconUrl(req.iconUrl),
-      isActive: req.isActive ?? true,
-      createdAt: now,
-    }
+    const asset = readAsset(req, now)
     const key = answerKey(ctx, CreateAssetRequestSchema, req)
     return db.transaction(async (tx) => {
       const run = async (): Promise<CreateAssetResponse> => {
@@ -53,3 +46,16 @@ export const createAsset =
       return idempotent(tx, { ...key, ttlMs: null, now }, run, codec)
     })
   }
+
+/** @throws DomainError invalid, naming every field at fault */
+function readAsset(req: CreateAssetRequest, createdAt: Date): AssetRecord {
+  const problems = new Problems()
+  const symbol = problems.read(() => readSymbol(req.symbol))
+  const name = problems.read(() => readName(req.name))
+  const type = problems.read(() => readType(req.type))
+  const decimals = problems.read(() => readDecimals(req.decimals))
+  const iconUrl = problems.read(() => readIconUrl(req.iconUrl))
+  problems.throwIfAny()
+  assert(symbol && name && type && decimals !== undefined, 'an asset without problems is whole')
+  return { symbol, name, type, decimals, iconUrl, isActive: req.isActive ?? true, createdAt }
+}

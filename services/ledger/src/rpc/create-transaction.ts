@@ -1,4 +1,4 @@
-import { DomainError, invalidField, isUuid, parsePositiveMinor } from '@bitka/kernel'
+import { assert, DECIMAL_EXPECTED, DomainError, isDecimal, isUuid, Problems, parsePositiveMinor } from '@bitka/kernel'
 import { type CallContext, type MethodImpl, userOf } from '@bitka/mesh'
 import {
   type CreateTransactionRequest,
@@ -18,6 +18,12 @@ import { answerKey, readDescription, readMetadata } from './request.ts'
 
 type Kind = 'transfer' | 'credit' | 'debit'
 
+const kinds: ReadonlyMap<TransactionType, Kind> = new Map([
+  [TransactionType.TRANSFER, 'transfer'],
+  [TransactionType.CREDIT, 'credit'],
+  [TransactionType.DEBIT, 'debit'],
+])
+
 const messages: Record<Kind, string> = {
   transfer: 'The transfer was posted.',
   credit: 'The credit was posted.',
@@ -28,16 +34,7 @@ const messages: Record<Kind, string> = {
 export const createTransaction =
   (app: LedgerContext): MethodImpl<typeof LedgerService.method.createTransaction> =>
   async (req, ctx) => {
-    const kind = readKind(req)
-    const note: Note = {
-      author: userOf(ctx).userId,
-      description: readDescription(req.description),
-      metadata: readMetadata(req.metadata),
-    }
-    if (req.accountId === '') throw invalidField('account_id', 'must name an account')
-    if (kind !== 'transfer' && !hasRole(ctx, treasury)) {
-      throw new DomainError('forbidden', 'Only treasury may credit or debit accounts.')
-    }
+    const { kind, note } = readRequest(req, ctx)
     const key = answerKey(ctx, CreateTransactionRequestSchema, req)
     const first = await firstAnswer(app, key)
     if (first !== undefined) return posted(first, kind)
@@ -55,19 +52,28 @@ const posted = (transactionId: string, kind: Kind) => ({
   message: messages[kind],
 })
 
-function readKind(req: CreateTransactionRequest): Kind {
-  const hasDestination = req.destinationAccountUsername !== undefined
-  switch (req.type) {
-    case TransactionType.TRANSFER:
-      if (!req.destinationAccountUsername) throw invalidField('destination_account_username', 'must name who receives')
-      return 'transfer'
-    case TransactionType.CREDIT:
-    case TransactionType.DEBIT:
-      if (hasDestination) throw invalidField('destination_account_username', 'is for transfers only')
-      return req.type === TransactionType.CREDIT ? 'credit' : 'debit'
-    default:
-      throw invalidField('type', 'must be transfer, credit or debit')
+/**
+ * Reads what can be read without the account.
+ * @throws DomainError invalid, naming every field at fault; forbidden
+ */
+function readRequest(req: CreateTransactionRequest, ctx: CallContext): { kind: Kind; note: Note } {
+  const problems = new Problems()
+  const kind = kinds.get(req.type)
+  if (kind !== undefined && kind !== 'transfer' && !hasRole(ctx, treasury)) {
+    throw new DomainError('forbidden', 'Only treasury may credit or debit accounts.')
   }
+  const { destinationAccountUsername: destination } = req
+  if (kind === 'transfer') problems.check(!!destination, 'destination_account_username', 'must name who receives')
+  else if (kind) problems.check(destination === undefined, 'destination_account_username', 'is for transfers only')
+  problems.check(kind !== undefined, 'type', 'must be transfer, credit or debit')
+  problems.check(req.accountId !== '', 'account_id', 'must name an account')
+  problems.check(req.asset !== '', 'asset', 'must be the asset of the account')
+  problems.check(isDecimal(req.amount), 'amount', DECIMAL_EXPECTED)
+  const description = problems.read(() => readDescription(req.description))
+  const metadata = problems.read(() => readMetadata(req.metadata))
+  problems.throwIfAny()
+  assert(kind, 'a request without problems has a kind')
+  return { kind, note: { author: userOf(ctx).userId, description, metadata } }
 }
 
 async function prepare(
@@ -80,18 +86,29 @@ async function prepare(
   const account = isUuid(req.accountId) ? await findAccount(app.db, req.accountId) : undefined
   if (!account || (kind === 'transfer' && account.userId !== note.author)) throw noSuchAccount()
   const { asset, decimals } = account
-  if (req.asset !== asset) throw invalidField('asset', 'is not the asset of the account')
-  const amount = parsePositiveMinor(req.amount, decimals)
+  const problems = new Problems()
+  problems.check(req.asset === asset, 'asset', 'is not the asset of the account')
+  const amount = problems.read(() => parsePositiveMinor(req.amount, decimals)) ?? 0n
   if (kind !== 'transfer') {
+    problems.throwIfAny()
     return { type: 'adjust', direction: kind, accountId: account.id, asset, amount, decimals, note }
   }
-  const toUserId = await recipient(app, ctx, req.destinationAccountUsername ?? '', account)
+  const toUserId = await recipient(app, ctx, req.destinationAccountUsername ?? '', account, problems)
   return { type: 'transfer', accountId: account.id, asset, toUserId, amount, note }
 }
 
-async function recipient(app: LedgerContext, ctx: CallContext, username: string, from: AccountView): Promise<string> {
+/** @throws DomainError invalid, naming the recipient or what else was wrong */
+async function recipient(
+  app: LedgerContext,
+  ctx: CallContext,
+  username: string,
+  from: AccountView,
+  problems: Problems,
+): Promise<string> {
   const userId = await app.findRecipient(username, ctx)
-  if (userId === undefined) throw invalidField('destination_account_username', 'names nobody who can receive')
-  if (userId === from.userId) throw invalidField('destination_account_username', 'must be somebody else')
+  problems.check(userId !== undefined, 'destination_account_username', 'names nobody who can receive')
+  problems.check(userId !== from.userId, 'destination_account_username', 'must be somebody else')
+  problems.throwIfAny()
+  assert(userId, 'a transfer without problems has a recipient')
   return userId
 }

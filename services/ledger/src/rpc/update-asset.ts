@@ -1,6 +1,6 @@
-import { DomainError } from '@bitka/kernel'
+import { DomainError, Problems } from '@bitka/kernel'
 import type { MethodImpl } from '@bitka/mesh'
-import type { LedgerService } from '@bitka/proto/bitka/ledger/v1/ledger_pb'
+import type { LedgerService, UpdateAssetRequest } from '@bitka/proto/bitka/ledger/v1/ledger_pb'
 import type { LedgerContext } from '../context.ts'
 import { hasPostings, lockAsset, updateAsset as storeAsset } from '../store/assets.ts'
 import { noSuchAsset } from './access.ts'
@@ -11,13 +11,7 @@ import { toAsset } from './encode.ts'
 export const updateAsset =
   ({ db, audit }: LedgerContext): MethodImpl<typeof LedgerService.method.updateAsset> =>
   async (req, ctx) => {
-    const changes = {
-      ...(req.name === undefined ? {} : { name: readName(req.name) }),
-      ...(req.type === undefined ? {} : { type: readType(req.type) }),
-      ...(req.decimals === undefined ? {} : { decimals: readDecimals(req.decimals) }),
-      ...(req.iconUrl === undefined ? {} : { iconUrl: readIconUrl(req.iconUrl) }),
-      ...(req.isActive === undefined ? {} : { isActive: req.isActive }),
-    }
+    const changes = readChanges(req)
     const asset = await db.transaction(async (tx) => {
       const before = await lockAsset(tx, req.symbol)
       if (!before) throw noSuchAsset()
@@ -33,3 +27,18 @@ export const updateAsset =
     })
     return { asset: toAsset(asset) }
   }
+
+/** What the request names. @throws DomainError invalid, naming every field at fault */
+function readChanges(req: UpdateAssetRequest) {
+  const { name, type, decimals, iconUrl, isActive } = req
+  const problems = new Problems()
+  const changes = {
+    ...(name !== undefined && { name: problems.read(() => readName(name)) }),
+    ...(type !== undefined && { type: problems.read(() => readType(type)) }),
+    ...(decimals !== undefined && { decimals: problems.read(() => readDecimals(decimals)) }),
+    ...(iconUrl !== undefined && { iconUrl: problems.read(() => readIconUrl(iconUrl)) }),
+    ...(isActive !== undefined && { isActive }),
+  }
+  problems.throwIfAny()
+  return changes
+}

@@ -1,8 +1,7 @@
-import { DomainError, invalidField, parseMinor } from '@bitka/kernel'
+import { DomainError, invalidField, Problems, parseMinor } from '@bitka/kernel'
 import { MarketStatus } from '@bitka/proto/bitka/common/v1/market_pb'
-import { formatExact, parseExact, parseSteps } from './decimal.ts'
+import { type ExactDecimal, formatExact, parseExact, parseSteps } from './decimal.ts'
 import type { Market } from './market.ts'
-import { Problems } from './problems.ts'
 
 /** How many orders the engine keeps open in one market at most; with max_quantity it bounds what it has to count. */
 export const MARKET_ORDER_CAP = 1_048_576n
@@ -58,15 +57,19 @@ export function checkDefinition(definition: Definition, assets: readonly AssetFa
   const tick = problems.read(() => positive(definition.tickSize, 'tick_size'))
   const lot = problems.read(() => positive(definition.lotSize, 'lot_size'))
   if (lot && base) problems.check(lot.decimals <= base.decimals, 'lot_size', `has more than ${base.decimals} decimals`)
-  const least = lot && problems.read(() => parseSteps(definition.minQuantity, lot, 'lot size', 'min_quantity'))
-  const most = lot && problems.read(() => parseSteps(definition.maxQuantity, lot, 'lot size', 'max_quantity'))
+  const least = steps(problems, definition.minQuantity, lot, 'min_quantity')
+  const most = steps(problems, definition.maxQuantity, lot, 'max_quantity')
   if (least !== undefined) problems.check(least > 0n, 'min_quantity', 'must be at least one lot')
   if (most !== undefined) {
     problems.check(most >= (least ?? 1n), 'max_quantity', 'must be at least min_quantity')
     const countable = most * MARKET_ORDER_CAP <= BigInt(Number.MAX_SAFE_INTEGER)
     problems.check(countable, 'max_quantity', 'is more lots than the engine can count; use a larger lot_size')
   }
-  const notional = quote && problems.read(() => parseMinor(definition.minNotional, quote.decimals, 'min_notional'))
+  const notional = problems.read(() => {
+    // Without a quote asset there is still the number to look at.
+    parseExact(definition.minNotional, 'min_notional')
+    return quote && parseMinor(definition.minNotional, quote.decimals, 'min_notional')
+  })
   checkNumbers(problems, definition)
   problems.throwIfAny()
   if (!base || !quote || !tick || !lot || notional === undefined)
@@ -82,6 +85,13 @@ export function checkDefinition(definition: Definition, assets: readonly AssetFa
     minNotional: formatExact(parseExact(definition.minNotional, 'min_notional')),
   }
 }
+
+/** A number of lots; without a lot size, whether it is a number at all. */
+const steps = (problems: Problems, text: string, lot: ExactDecimal | undefined, field: string): bigint | undefined =>
+  problems.read(() => {
+    parseExact(text, field)
+    return lot && parseSteps(text, lot, 'lot size', field)
+  })
 
 function checkNumbers(problems: Problems, definition: Definition): void {
   const { priceBandBps, makerFeeBps, takerFeeBps, maxOpenOrders, wantedStatus } = definition

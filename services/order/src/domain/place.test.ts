@@ -63,6 +63,25 @@ test.each<[string, Init, Record<string, string>]>([
   ],
   ['much metadata', { ...limit, metadata: { k: 'x'.repeat(1_024) } }, { metadata: 'is larger than 1024 bytes' }],
   [
+    'nothing at all',
+    { symbol: '', side: 0, type: 0, quantity: '' },
+    {
+      symbol: 'is required',
+      side: 'must be buy or sell',
+      type: 'must be limit or market',
+      quantity: 'is required',
+    },
+  ],
+  [
+    'numbers that are none, beside what is missing',
+    { ...limit, side: 0, price: '1,5', quantity: 'ten' },
+    {
+      side: 'must be buy or sell',
+      price: 'must be a decimal number such as "1.25"',
+      quantity: 'must be a decimal number such as "1.25"',
+    },
+  ],
+  [
     'two things at once',
     { ...limit, price: '0.01', quantity: '0.00001' },
     {

@@ -1,11 +1,10 @@
-import { invalidField, MAX_MINOR, parseMinor } from '@bitka/kernel'
+import { invalidField, MAX_MINOR, Problems, parseMinor } from '@bitka/kernel'
 import { OrderSide, OrderType, SelfTradePrevention, TimeInForce } from '@bitka/proto/bitka/common/v1/market_pb'
 import type { CreateOrderRequest } from '@bitka/proto/bitka/order/v1/order_pb'
 import type { JsonObject } from '@bufbuild/protobuf'
-import { parseSteps } from './decimal.ts'
+import { parseExact, parseSteps } from './decimal.ts'
 import { holdFor } from './hold.ts'
 import { type Market, type Position, scaleOf } from './market.ts'
-import { Problems } from './problems.ts'
 
 /** 1 to 64 visible ASCII characters: client_order_id, client_cancel_id, Idempotency-Key. */
 export const VISIBLE_ASCII = /^[\x21-\x7e]{1,64}$/
@@ -57,6 +56,7 @@ export function draftOf(request: CreateOrderRequest): Draft {
   problems.check(isKnown(OrderSide, side), 'side', 'must be buy or sell')
   problems.check(isKnown(OrderType, type), 'type', 'must be limit or market')
   problems.check(quantity !== '', 'quantity', 'is required')
+  problems.read(() => parseExact(quantity, 'quantity'))
   problems.check(isKnown(TimeInForce, timeInForce), 'time_in_force', 'must be GTC, IOC or FOK')
   problems.check(
     isKnown(SelfTradePrevention, selfTradePrevention),
@@ -64,6 +64,7 @@ export function draftOf(request: CreateOrderRequest): Draft {
     'must be cancel_newest, cancel_oldest, cancel_both or decrement_and_cancel',
   )
   if (type === OrderType.LIMIT) problems.check(price !== undefined, 'price', 'is required for a limit order')
+  if (price !== undefined && !isMarket) problems.read(() => parseExact(price, 'price'))
   if (isMarket) {
     problems.check(price === undefined, 'price', 'must be left out of a market order')
     problems.check(!postOnly, 'post_only', 'is for limit orders only')

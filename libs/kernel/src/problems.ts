@@ -1,4 +1,4 @@
-import { DomainError } from '@bitka/kernel'
+import { DomainError } from './errors.ts'
 
 /** Gathers what is wrong with a request, so that the caller hears of every field at once. */
 export class Problems {
