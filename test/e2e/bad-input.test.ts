@@ -5,6 +5,7 @@ import { contractSuite } from './bad-input/contract.ts'
 import { idempotencySuite } from './bad-input/idempotency.ts'
 import { logSuite } from './bad-input/logs.ts'
 import { querySuite } from './bad-input/queries.ts'
+import { repeatSuite } from './bad-input/repeats.ts'
 import { socketSuite } from './bad-input/sockets.ts'
 import { tokenSuite } from './bad-input/tokens.ts'
 import { typedSuite } from './bad-input/typed.ts'
@@ -34,5 +35,6 @@ describe('typed dialects', () => typedSuite(at))
 describe('WebSockets', () => socketSuite(at))
 // Last: these change things.
 describe('idempotency keys', () => idempotencySuite(at))
+describe('repeats', () => repeatSuite(at))
 describe('the contract', () => contractSuite(at))
 describe('logs', () => logSuite(at))

@@ -1,7 +1,10 @@
 import { type Exchange, readConfig, startExchange } from '@bitka/embedded'
 import { type RunningGateway, startGateway } from '@bitka/gateway'
 import { createLogger, type Logger, systemClock } from '@bitka/kernel'
+import { UserRegisteredSchema } from '@bitka/proto/bitka/events/v1/identity_pb'
+import { openDb } from '@bitka/store'
 import { tempDir, waitFor } from '@bitka/testkit'
+import { create, toBinary } from '@bufbuild/protobuf'
 import { Person } from '../person.ts'
 import { dataOf } from '../rest.ts'
 import { type Json, type RawAnswer, type RawRequest, send } from './raw.ts'
@@ -21,6 +24,7 @@ export type Name = 'alice' | 'bob' | 'operator'
 /** One exchange for all suites of bad input, with people who have money, an order in the book, and something to lose. */
 export class World {
   private before: object = {}
+  private parked = 0
   private readonly logStart: number
   /** Further gateways before the same services. */
   private readonly gateways: RunningGateway[] = []
@@ -100,6 +104,26 @@ export class World {
     const answer = await this.as(name, { path })
     expect(answer.status).toBe(200)
     return dataOf(answer.body)
+  }
+
+  /** Parks a record that notification can apply; answers the dead letter's id. */
+  async park(): Promise<string> {
+    this.parked += 1
+    const db = openDb({ url: this.exchange.platform.appUrl('notification'), schema: 'notification', poolSize: 1 })
+    try {
+      const { rows } = await db.query<{ id: bigint }>(
+        `insert into dead_letters
+           (consumer_group, topic, partition, record_offset, record_time, key, headers, value, error, attempts)
+         values ('notification.mails', 'identity.user.registered', 0, $1, now(), 'k', '{}', $2, 'refused', 6) returning id`,
+        [
+          1_000_000 + this.parked,
+          Buffer.from(toBinary(UserRegisteredSchema, create(UserRegisteredSchema, { userId: this.people.bob.userId }))),
+        ],
+      )
+      return String(rows[0]?.id)
+    } finally {
+      await db.close()
+    }
   }
 
   /** All that bad input could have changed: money, holds, orders, transactions, people, assets, markets. */
