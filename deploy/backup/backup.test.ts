@@ -198,6 +198,20 @@ describe('backup and restore', () => {
     return databaseUrl(result.server.adminUrl, { database: 'bitka' })
   }
 
+  /** Ends the segment that is being written, after something new in it, and waits until it is in the store. */
+  const archiveAll = async (): Promise<string> => {
+    const { rows } = await withClient(exchange.url, async (client) => {
+      await client.query('select ledger.move($1, $2, $3, 1)', [newId(), exchange.accounts[0], exchange.accounts[1]])
+      return await client.query<{ name: string }>('select pg_walfile_name(pg_switch_wal()) as name')
+    })
+    const name = rows[0]!.name
+    await waitFor(async () => {
+      await shipWal({ spoolDir, store: options.store, seal: options.seal, log: silentLogger })
+      return (await archivedWal(options.store)).includes(name)
+    })
+    return name
+  }
+
   /** The lines of verify, and what it failed with. */
   const verified = async (url: string): Promise<{ lines: string[]; error?: unknown }> => {
     const lines: string[] = []
@@ -246,17 +260,24 @@ describe('backup and restore', () => {
     const between = new Date((await now()).getTime() + 2)
     while ((await now()) <= between);
     await move(second)
-    const { rows } = await withClient(exchange.url, (client) =>
-      client.query<{ name: string }>('select pg_walfile_name(pg_switch_wal()) as name'),
-    )
-    while (!(await archivedWal(options.store)).includes(rows[0]!.name)) {
-      await shipWal({ spoolDir, store: options.store, seal: options.seal, log: silentLogger })
-    }
+    await archiveAll()
 
     const [early, late] = [await restoreInto('early', between), await restoreInto('late', 'latest')]
     expect(await present(early, [first, second])).toEqual(new Set([first]))
     expect(await present(late, [first, second])).toEqual(new Set([first, second]))
     for (const url of [early, late]) expect((await verified(url)).error).toBeUndefined()
+  })
+
+  it('does not pass over a gap in the archive of WAL', async () => {
+    const segments = [await archiveAll(), await archiveAll(), await archiveAll()]
+    const thinned = folderStore(place('thinned-store'))
+    for (const key of await options.store.list('')) {
+      if (!key.includes(segments[1]!)) await thinned.put(key, options.store.get(key))
+    }
+    await expect(restoreInto('gap', 'latest', thinned)).rejects.toThrow(
+      `the archive lacks the WAL segment ${segments[1]!.slice(8)}`,
+    )
+    expect((await verified(await restoreInto('no-gap', 'backup', thinned))).error).toBeUndefined()
   })
 
   it('finds a row that was changed behind the ledger, and one of the audit log', async () => {

@@ -77,6 +77,7 @@ export async function takeBackup(options: BackupOptions): Promise<Manifest> {
       stopLsn: textOf(stop.lsn),
       firstWal: start.walFile,
       lastWal: walFiles.at(-1) ?? start.walFile,
+      segmentBytes: Number(cluster.segmentBytes),
       object: { key: baseKey(id), ...object },
       files: sums.size,
       fileBytes: [...sums.values()].reduce((sum, { size }) => sum + size, 0),

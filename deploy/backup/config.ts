@@ -21,6 +21,12 @@ export const backupSchema = z.object({
   BITKA_BACKUP_WAL_SPOOL: z.string().min(1).optional(),
   /** For restore: the admin's password on the server that was backed up. */
   BITKA_BACKUP_ADMIN_PASSWORD: z.string().min(1).optional(),
+  /** For verify: the brokers of the event log, comma-separated, when it is not in the database. */
+  BITKA_BACKUP_KAFKA_BROKERS: z.string().min(1).optional(),
+  /** The SPIFFE Workload API that gives the identity to read the log with: kafka-admin's. */
+  BITKA_BACKUP_IDENTITY_SOCKET: z.string().min(1).optional(),
+  /** The trust domain of the mesh. */
+  BITKA_BACKUP_TRUST_DOMAIN: z.string().min(1).default('bitka.local'),
   /** Hours between two backups of `run`. */
   BITKA_BACKUP_INTERVAL_H: z.coerce.number().min(0.01).default(24),
   /** Days of which a backup is kept. */

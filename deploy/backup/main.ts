@@ -1,7 +1,10 @@
 import { chmod, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { type EventLog, openKafkaLog } from '@bitka/events'
 import { ConfigError, createLogger, loadConfig } from '@bitka/kernel'
+import { WorkloadIdentity } from '@bitka/mesh'
+import { brokerCheck } from '@bitka/service'
 import { databaseUrl } from '@bitka/store'
 import { generateIdentity, identityToRecipient } from 'age-encryption'
 import { type BackupConfig, backupSchema } from './config.ts'
@@ -13,7 +16,7 @@ import { openWith, sealFor } from './seal.ts'
 import { folderStore } from './store.ts'
 import { verify } from './verify.ts'
 
-const USAGE = `Backs PostgreSQL up, sealed with age, and restores it. Variables: docs/operations/backup-native.md.
+const USAGE = `Backs PostgreSQL up, sealed with age, and restores it. Variables: docs/operations/backup-and-restore.md.
 
   backup                    takes a base backup and removes what is too old
   run                       does so for good, and ships WAL
@@ -21,7 +24,7 @@ const USAGE = `Backs PostgreSQL up, sealed with age, and restores it. Variables:
   prune                     removes what is too old
   restore --data-dir DIR    into an empty folder; recovers, verifies, stops
           [--id ID] [--target backup|latest|TIME] [--port N]
-  verify [--url URL]        checks a running database's sums
+  verify [--url URL]        checks a running database's sums, and compares it with the log
   keygen --out FILE         makes an identity; prints its recipient
 `
 
@@ -90,6 +93,30 @@ async function restoreAndVerify(config: BackupConfig, values: Values): Promise<v
   print(`restored ${id} into ${resolve(dataDir)}; the server is stopped`)
 }
 
+/** Opens the event log when the configuration names one. */
+async function withLog(config: BackupConfig, work: (log: EventLog | undefined) => Promise<void>): Promise<void> {
+  const brokers = config.BITKA_BACKUP_KAFKA_BROKERS
+  if (brokers === undefined) return await work(undefined)
+  const logger = logOf(config)
+  const identity = WorkloadIdentity.connect({ socketPath: need(config, 'BITKA_BACKUP_IDENTITY_SOCKET'), log: logger })
+  await identity.ready()
+  const log = openKafkaLog({
+    brokers: brokers.split(','),
+    service: 'backup',
+    logger,
+    tls: () => {
+      const { privateKeyPem: key, certificatePem: cert, bundlePem: ca } = identity.current()
+      return { key, cert, ca, checkServerIdentity: brokerCheck(config.BITKA_BACKUP_TRUST_DOMAIN) }
+    },
+  })
+  try {
+    await work(log)
+  } finally {
+    await log.close()
+    identity.close()
+  }
+}
+
 async function keygen(out: string | undefined): Promise<void> {
   if (out === undefined) throw new ConfigError('keygen needs --out')
   const identity = await generateIdentity()
@@ -139,8 +166,10 @@ async function main(): Promise<void> {
     prune: async (config) => void (await prune(storeOf(config), keepOf(config), logOf(config))),
     restore: (config) => restoreAndVerify(config, given),
     verify: async (config) => {
-      const url = given.url ?? need(config, 'BITKA_BACKUP_DB_URL')
-      await verify({ url: databaseUrl(url, { database: config.BITKA_BACKUP_DATABASE }), print })
+      const url = databaseUrl(given.url ?? need(config, 'BITKA_BACKUP_DB_URL'), {
+        database: config.BITKA_BACKUP_DATABASE,
+      })
+      await withLog(config, (log) => verify({ url, print, ...(log && { log }) }))
     },
   }
   const chosen = commands[command ?? '']

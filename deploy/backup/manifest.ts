@@ -16,6 +16,8 @@ const manifestSchema = z.object({
   /** The first segment that a restore needs; the archive keeps it and all later ones. */
   firstWal: z.string().regex(/^[0-9A-F]{24}$/),
   lastWal: z.string().regex(/^[0-9A-F]{24}$/),
+  /** How large the server's segments are; needed to count them. */
+  segmentBytes: z.number().int().min(1_048_576),
   object: z.object({ key: z.string(), bytes: z.number().int(), sha256: z.string().regex(/^[0-9a-f]{64}$/) }),
   /** What is inside: so many files, so many bytes of them. */
   files: z.number().int(),

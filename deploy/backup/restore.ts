@@ -15,6 +15,7 @@ import type { Seal } from './seal.ts'
 import type { BackupStore } from './store.ts'
 import { readTar } from './tar.ts'
 import { readWal, walFrom } from './wal.ts'
+import { firstMissing } from './wal-names.ts'
 
 /** Where recovery ends: with the backup itself, with all that was archived after it, or at a time between. */
 export type RestoreTarget = 'backup' | 'latest' | Date
@@ -48,6 +49,13 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
     await unpack(options, manifest, account)
     await makeFolder(walDir, account)
     const names = target === 'backup' ? [] : await walFrom(store, manifest.firstWal)
+    const missing = firstMissing(names, manifest.lastWal, BigInt(manifest.segmentBytes))
+    // Recovery would end there and say nothing.
+    if (missing !== undefined && target === 'latest') {
+      throw new Error(
+        `the archive lacks the WAL segment ${missing}, so what came after it cannot be had: name a time before it, or "backup"`,
+      )
+    }
     for (const name of names) {
       await writeOwned(join(walDir, name), readWal(store, name, options.openSeal), account)
     }

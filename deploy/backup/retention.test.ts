@@ -1,5 +1,5 @@
 import { toKeep } from './retention.ts'
-import { segmentsBetween } from './wal-names.ts'
+import { firstMissing, segmentsBetween } from './wal-names.ts'
 
 const on = (day: string, hour = '02') => ({ id: `${day} ${hour}`, finishedAt: `${day}T${hour}:00:00.000Z` })
 const keptOf = (backups: { id: string; finishedAt: string }[], daily: number, weekly: number) =>
@@ -40,5 +40,15 @@ describe('WAL segments', () => {
   it('end before a boundary', () => {
     expect(segmentsBetween('000000010000000000000002', 3n * MB16, MB16)).toEqual(['000000010000000000000002'])
     expect(segmentsBetween('000000010000000000000002', 3n * MB16 + 1n, MB16)).toHaveLength(2)
+  })
+
+  it('are missed where later ones are there', () => {
+    const last = '0000000100000000000000FE'
+    const [next, after, far] = ['0000000100000000000000FF', '000000020000000100000000', '000000020000000100000002']
+    const missing = (...names: string[]) => firstMissing([last, '00000002.history', ...names], last, MB16)
+    expect(missing()).toBeUndefined()
+    expect(missing(next, after)).toBeUndefined()
+    expect(missing(after)).toBe('00000000000000FF')
+    expect(missing(next, after, far)).toBe('0000000100000001')
   })
 })

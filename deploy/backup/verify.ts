@@ -1,18 +1,17 @@
+import type { EventLog } from '@bitka/events'
 import pg from 'pg'
 import { firstBreakOfAudit } from './audit-chain.ts'
+import { logInDatabase, newestCommands, positionsBeyond, unknownCommands } from './verify-log.ts'
 
 /** A promise about the data, as a query for the rows that break it. Each holds at any moment of a running exchange. */
 type Check = { name: string; sql: string }
-
-/** Where a topic's log ends, per partition; for a log that is not in this database. */
-export type LogEnds = (topic: string) => Promise<readonly bigint[]>
 
 export type VerifyOptions = {
   /** URL of an admin, with the exchange's database. */
   url: string
   print: (line: string) => void
-  /** Without it the log must be in the same database, or its check says that it was skipped. */
-  logEnds?: LogEnds
+  /** Without it the log must be in the same database, or its checks say that they were skipped. */
+  log?: EventLog
 }
 
 /** What each hold has left. */
@@ -118,17 +117,17 @@ const checks: readonly Check[] = [
   },
 ]
 
-type Cursor = { schema: string; topic: string; partition: number; next_offset: string }
-
 /**
  * Checks a database that was restored, and prints a line a check, then what each asset sums to.
  * @throws at the first check that fails, after its line
  */
-export async function verify({ url, print, logEnds }: VerifyOptions): Promise<void> {
+export async function verify({ url, print, log }: VerifyOptions): Promise<void> {
   const client = new pg.Client({ connectionString: url, application_name: 'verify', statement_timeout: 0 })
   client.on('error', () => undefined)
   await client.connect()
   try {
+    // Before the snapshot: what is in the log by now was in the database before.
+    const commands = log && (await newestCommands(log))
     // One snapshot: the checks may look at a database in use.
     await client.query('begin isolation level repeatable read read only')
     for (const { name, sql } of checks) {
@@ -137,7 +136,13 @@ export async function verify({ url, print, logEnds }: VerifyOptions): Promise<vo
     }
     const broken = await firstBreakOfAudit(client)
     conclude(print, 'the audit log is one unbroken chain', broken === undefined ? [] : [broken])
-    await checkPositions(client, print, logEnds)
+    const ends = log ? (topic: string) => log.latestOffsets(topic) : await logInDatabase(client)
+    const ahead = 'no event position is ahead of the log'
+    if (ends) conclude(print, ahead, (await positionsBeyond(client, ends)).slice(0, 5))
+    else print(`-     ${ahead}: skipped, the log is not in this database`)
+    if (commands) {
+      conclude(print, 'the log has no command that the database never gave', await unknownCommands(client, commands))
+    }
     await printSums(client, print)
     await client.query('commit')
   } finally {
@@ -152,50 +157,6 @@ function conclude(print: (line: string) => void, name: string, wrong: readonly u
   }
   print(`WRONG ${name}: ${JSON.stringify(wrong)}`)
   throw new Error(`the database is wrong: not true that ${name}`)
-}
-
-/** No consumer has read further than its log goes: else it would miss what is appended next. */
-async function checkPositions(client: pg.Client, print: (line: string) => void, logEnds?: LogEnds): Promise<void> {
-  const name = 'no event position is ahead of the log'
-  const ends = logEnds ?? (await endsInDatabase(client))
-  if (!ends) return print(`-     ${name}: skipped, the log is not in this database`)
-  const known = new Map<string, Promise<readonly bigint[]>>()
-  const wrong: object[] = []
-  for (const cursor of await cursorsOf(client)) {
-    const topic = known.get(cursor.topic) ?? ends(cursor.topic)
-    known.set(cursor.topic, topic)
-    const end = (await topic)[cursor.partition] ?? 0n
-    if (BigInt(cursor.next_offset) > end) wrong.push({ ...cursor, end: end.toString() })
-  }
-  conclude(print, name, wrong.slice(0, 5))
-}
-
-async function cursorsOf(client: pg.Client): Promise<Cursor[]> {
-  const { rows: tables } = await client.query<{ schema: string; name: string }>(
-    `select nspname as schema, quote_ident(nspname) as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
-     where relname = 'consumer_cursors' and relkind = 'r'`,
-  )
-  const cursors: Cursor[] = []
-  for (const { schema, name } of tables) {
-    const { rows } = await client.query<Omit<Cursor, 'schema'>>(
-      `select topic, partition, next_offset::text from ${name}.consumer_cursors`,
-    )
-    cursors.push(...rows.map((row) => ({ schema, ...row })))
-  }
-  return cursors
-}
-
-async function endsInDatabase(client: pg.Client): Promise<LogEnds | undefined> {
-  const { rows } = await client.query<{ there: boolean }>(`select to_regclass('event_log.heads') is not null as there`)
-  if (!rows[0]?.there) return undefined
-  return async (topic) => {
-    const { rows: heads } = await client.query<{ next_offset: string }>(
-      `select next_offset::text from event_log.heads h join event_log.topics t on t.id = h.topic_id
-       where t.name = $1 order by partition`,
-      [topic],
-    )
-    return heads.map(({ next_offset }) => BigInt(next_offset))
-  }
 }
 
 async function printSums(client: pg.Client, print: (line: string) => void): Promise<void> {

@@ -63,6 +63,12 @@ const onServer = (): Record<string, string> => ({
   BITKA_BACKUP_RECIPIENTS_FILE: place('recipients'),
 })
 
+/** Who compares the database with the event log. */
+const withLog = (): Record<string, string> => ({
+  BITKA_BACKUP_KAFKA_BROKERS: world.stack.kafka.brokers,
+  BITKA_BACKUP_IDENTITY_SOCKET: `${world.stack.identityDir}/sockets/kafka-admin.sock`,
+})
+
 /** What the operator brings to restore. */
 const atRestore = (): Record<string, string> => ({
   BITKA_BACKUP_IDENTITY_FILE: place('identity'),
@@ -150,10 +156,19 @@ test('a backup is taken under load, restored into an empty PostgreSQL and ends w
 
 test('the exchange that was backed up is as it was', async () => {
   await world.checkEverything()
-  const verified = await backup(['verify'], onServer())
+  const verified = await backup(['verify'], { ...onServer(), ...withLog() })
   expect(verified.said).toBe('')
   expect(verified).toMatchObject({ code: 0 })
+  expect(verified.out).toContain('ok    no event position is ahead of the log\n')
+  expect(verified.out).toContain('ok    the log has no command that the database never gave\n')
 }, 240_000)
+
+test('a database that was restored is told from its newer log', async () => {
+  const url = servers[0]?.adminUrl ?? ''
+  const verified = await backup(['verify', '--url', url], withLog())
+  expect(verified).toMatchObject({ code: 1 })
+  expect(verified.said).toContain('not true that the log has no command that the database never gave')
+}, 60_000)
 
 test('the stored files show nothing to who has no key', async () => {
   const contains = async (path: string): Promise<boolean> => (await readFile(path)).includes(name)
