@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { type Exchange, readConfig, startExchange } from '@bitka/embedded'
-import { silentLogger } from '@bitka/kernel'
+import { type Logger, silentLogger } from '@bitka/kernel'
 import { tempDir, waitFor } from '@bitka/testkit'
 import { jest } from '@jest/globals'
 import { Person } from './person.ts'
@@ -39,8 +39,11 @@ export class TestExchange {
   }
 
   /** One of our own in any case, that nobody has used before. `env` as for make up. */
-  static async startOwn(env: Readonly<Record<string, string>> = {}): Promise<TestExchange> {
-    const own = await startOwn(env)
+  static async startOwn(
+    env: Readonly<Record<string, string>> = {},
+    logOf: (name: string) => Logger = () => silentLogger,
+  ): Promise<TestExchange> {
+    const own = await startOwn(env, logOf)
     const { url } = own
     const operator = await Person.signIn(url, operatorEmail, operatorPassword)
     return new TestExchange(url, operator, own)
@@ -102,7 +105,7 @@ export class TestExchange {
   }
 }
 
-async function startOwn(env: Readonly<Record<string, string>>): Promise<Exchange> {
+async function startOwn(env: Readonly<Record<string, string>>, logOf: (name: string) => Logger): Promise<Exchange> {
   const config = readConfig({
     BITKA_DATA_DIR: await tempDir(),
     BITKA_HTTP_PORT: '0',
@@ -111,5 +114,5 @@ async function startOwn(env: Readonly<Record<string, string>>): Promise<Exchange
     BITKA_OPERATOR_PASSWORD: operatorPassword,
     ...env,
   })
-  return await startExchange(config, () => silentLogger)
+  return await startExchange(config, logOf)
 }

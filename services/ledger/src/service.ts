@@ -19,7 +19,7 @@ export const startLedger = defineService({
   name: 'ledger',
   schema: ledgerSchema,
   build: async (service) => {
-    const { config, db, clock, log, audit, eventLog, signal, metrics } = service
+    const { config, db, clock, log, audit, eventLog, signal, metrics, tracing } = service
     if (config.BITKA_SEED_FILE !== undefined) await seedAssets({ db, clock, audit }, config.BITKA_SEED_FILE)
     const balances = new BalanceHub()
     const poster = new Poster({
@@ -54,7 +54,7 @@ export const startLedger = defineService({
         implement(LedgerService, ledgerRpcs(context), ledgerPolicy),
         implement(LedgerPostingService, postingRpcs(context), postingPolicy),
       ],
-      consumers: [settlementConsumer({ clock, balances, settlement })],
+      consumers: [settlementConsumer({ clock, balances, settlement, tracing })],
       loops: [settlement, ledgerMetrics({ db, clock, log, registry: metrics, settlement })],
       dependencies: async () => [settlementLag(settlement)],
       onStop: () => poster.drain(),

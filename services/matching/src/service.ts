@@ -15,13 +15,14 @@ import { startRunner } from './runner/runner.ts'
 export const startMatching = defineService({
   name: 'matching',
   schema: configSchema,
-  build: async ({ config, db, eventLog, log, metrics }) => {
+  build: async ({ config, db, eventLog, log, metrics, tracing }) => {
     const runner = startRunner({
       log: eventLog,
       db,
       logger: log,
       snapshotEvery: config.BITKA_MATCHING_SNAPSHOT_EVERY,
       metrics: matchingMetrics(metrics),
+      tracing,
     })
     return {
       rpcs: [

@@ -7,7 +7,7 @@ import type { Hub } from './hub.ts'
 /** What order's commands and RPCs are built from. */
 export type OrderContext = Pick<
   ServiceContext<OrderConfig>,
-  'config' | 'db' | 'eventLog' | 'clock' | 'log' | 'audit' | 'signal'
+  'config' | 'db' | 'eventLog' | 'clock' | 'log' | 'tracing' | 'audit' | 'signal'
 > & {
   ledger: LedgerClient
   hub: Hub

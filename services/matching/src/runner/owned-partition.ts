@@ -1,7 +1,8 @@
-import type { EventLog, Fence, RecordBatch } from '@bitka/events'
+import { type EventLog, type Fence, processing, publishing, type RecordBatch, type StoredRecord } from '@bitka/events'
 import { crashPoint, type Logger } from '@bitka/kernel'
 import type { Db } from '@bitka/store'
-import { RESULTS } from '../events/topics.ts'
+import { noTracing, type Tracing } from '@bitka/telemetry'
+import { GROUP, RESULTS } from '../events/topics.ts'
 import { type Place, saveImages } from '../store/snapshots.ts'
 import type { Board, Produced } from './board.ts'
 import type { MatchingMetrics } from './metrics.ts'
@@ -13,6 +14,8 @@ export type PartitionDeps = {
   /** Commands between two snapshots. */
   snapshotEvery: number
   metrics: MatchingMetrics
+  /** Where spans go; nowhere unless given. */
+  tracing?: Tracing
 }
 
 /** A partition that this process has taken over: commands in, results appended under its fence. */
@@ -22,6 +25,7 @@ export class OwnedPartition {
   private sinceSnapshot = 0
   private storedInput: bigint
   private writing: Promise<void> | undefined
+  private readonly tracing: Tracing
 
   constructor(
     private readonly deps: PartitionDeps,
@@ -30,6 +34,7 @@ export class OwnedPartition {
     private readonly place: Place,
   ) {
     this.storedInput = place.inputOffset
+    this.tracing = deps.tracing ?? noTracing
   }
 
   get partition(): number {
@@ -44,9 +49,26 @@ export class OwnedPartition {
   /** Applies a batch of commands and appends all that came of it at once. */
   async onRecords({ records, nextOffset }: Pick<RecordBatch, 'records' | 'nextOffset'>): Promise<void> {
     this.isDurable = false
-    const produced = records.flatMap((record) => this.board.apply(record) ?? [])
-    await this.commit(produced, nextOffset)
+    const traced = processing(this.tracing, GROUP, records)
+    try {
+      const produced = traced.records.flatMap((record) => this.match(record) ?? [])
+      await this.commit(produced, nextOffset)
+      traced.end()
+    } catch (error) {
+      traced.end(error)
+      throw error
+    }
     this.snapshotWhenDue()
+  }
+
+  /** Applies one command. Its trace goes into the headers of what came of it, and is seen neither by the engine nor in its state. */
+  private match(record: StoredRecord): Produced | undefined {
+    const { traceparent } = record.headers
+    const span = this.tracing.enabled ? this.tracing.span('match', traceparent) : undefined
+    const produced = this.board.apply(record)
+    span?.end()
+    if (produced && traceparent !== undefined) produced.record.headers.traceparent = traceparent
+    return produced
   }
 
   /** Appends results; when it resolves everything before `nextOffset` has had its effect. */
@@ -57,7 +79,9 @@ export class OwnedPartition {
     if (produced.length > 0) {
       crashPoint('matching.applied', 'matching')
       const records = produced.map(({ record }) => ({ ...record, partition }))
-      const places = await log.append(RESULTS, records, { fence: this.fence })
+      const traced = publishing(this.tracing, RESULTS, records)
+      const places = await log.append(RESULTS, traced.records, { fence: this.fence })
+      traced.end()
       crashPoint('matching.appended', 'matching')
       // The last one itself and not the place behind it: offsets may have gaps, and a replay passes over it.
       this.place.outputOffset = places.at(-1)?.offset ?? this.place.outputOffset

@@ -1,14 +1,13 @@
 import { hostname } from 'node:os'
 import { type EventLog, FencedError, type RecordBatch, type Subscription } from '@bitka/events'
 import { assert, DomainError, Loop, newId } from '@bitka/kernel'
-import { COMMANDS } from '../events/topics.ts'
+import { COMMANDS, GROUP } from '../events/topics.ts'
 import type { Board } from './board.ts'
 import type { Market } from './market.ts'
 import type { Lag } from './metrics.ts'
 import type { OwnedPartition, PartitionDeps } from './owned-partition.ts'
 import { takeOver } from './take-over.ts'
 
-const GROUP = 'matching.engine'
 /** The pause before a process that lost a partition asks for partitions again, or tries to subscribe again. */
 const SUBSCRIBE_AGAIN_MS = 1_000
 

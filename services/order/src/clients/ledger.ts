@@ -1,5 +1,5 @@
 import { DomainError, type ErrorKind, errorKinds } from '@bitka/kernel'
-import type { Client } from '@bitka/mesh'
+import type { Client, OutgoingContext } from '@bitka/mesh'
 import type { ItemError } from '@bitka/proto/bitka/common/v1/common_pb'
 import { HoldPurpose, type LedgerPostingService } from '@bitka/proto/bitka/ledger/v1/ledger_pb'
 import type { AssetFacts } from '../domain/define.ts'
@@ -26,12 +26,12 @@ export async function holdFunds(
   ledger: LedgerClient,
   orders: readonly Order[],
   shown: readonly Shown[],
-  deadlineMs: number,
+  options: { deadlineMs: number; ctx?: OutgoingContext },
 ): Promise<Map<string, DomainError>> {
   const refusals = new Map<string, DomainError>()
   for (let at = 0; at < orders.length; at += BATCH_MAX) {
     const batch = orders.slice(at, at + BATCH_MAX)
-    const answer = await ledger.hold({ items: batch.map((order) => toItem(order, shown)) }, { deadlineMs })
+    const answer = await ledger.hold({ items: batch.map((order) => toItem(order, shown)) }, options)
     batch.forEach(({ id }, index) => {
       const result = answer.results[index]
       if (!result) refusals.set(id, new DomainError('unavailable', 'The ledger gave no answer. Try again shortly.'))

@@ -3,6 +3,7 @@ import { crashPoint, DomainError, type ErrorKind } from '@bitka/kernel'
 import type { CallContext } from '@bitka/mesh'
 import type { AuditInput } from '@bitka/service'
 import type { Tx } from '@bitka/store'
+import { withSpans } from '@bitka/telemetry'
 import { holdFunds } from '../clients/ledger.ts'
 import type { OrderContext } from '../context.ts'
 import type { Order } from '../domain/order.ts'
@@ -31,10 +32,7 @@ const notNow = (cause?: unknown) =>
 export async function driveOrders(ctx: OrderContext, driven: readonly Driven[]): Promise<Map<string, PlaceOutcome>> {
   const tooLate = (order: Order) => ctx.clock.nowMs() - order.createdAt.getTime() >= ORDER_PATIENCE_MS
   const intime = driven.filter(({ order }) => !tooLate(order))
-  const refusals = await hold(
-    ctx,
-    intime.map(({ order }) => order),
-  )
+  const refusals = await hold(ctx, intime)
   crashPoint('order.create.held', 'order')
   const outcomes = new Map<string, PlaceOutcome>()
   const decided = driven.filter(({ order }) => {
@@ -44,7 +42,9 @@ export async function driveOrders(ctx: OrderContext, driven: readonly Driven[]):
     return false
   })
   if (decided.length === 0) return outcomes
-  const settled = await ctx.db.transaction((tx) => settle(ctx, tx, decided, refusals, tooLate))
+  const settled = await withSpans(ctx.tracing, 'order submit', decided.map(traceparentOf), () =>
+    ctx.db.transaction((tx) => settle(ctx, tx, decided, refusals, tooLate)),
+  )
   crashPoint('order.create.submitted', 'order')
   const changes = [...settled].flatMap(([, outcome]) => ('order' in outcome ? [outcome.order] : []))
   ctx.hub.ordersChanged(changes.map(({ id, userId }) => ({ orderId: id, userId })))
@@ -53,13 +53,21 @@ export async function driveOrders(ctx: OrderContext, driven: readonly Driven[]):
   return outcomes
 }
 
+const traceparentOf = ({ call }: Driven): string | undefined => call?.traceparent
+
 /** The ledger's refusals, by order id. When it cannot be reached, everything is undecided. */
-async function hold(ctx: OrderContext, placed: readonly Order[]): Promise<Map<string, DomainError>> {
+async function hold(ctx: OrderContext, placed: readonly Driven[]): Promise<Map<string, DomainError>> {
   // Nothing to hold: there was no price to refer to, and the engine will say so.
-  const needing = placed.filter(({ holdAmount }) => holdAmount > 0n)
+  const held = placed.filter(({ order }) => order.holdAmount > 0n)
+  const needing = held.map(({ order }) => order)
   if (needing.length === 0) return new Map()
   try {
-    return await holdFunds(ctx.ledger, needing, await markets.shownPositions(ctx.db), HOLD_DEADLINE_MS)
+    return await withSpans(ctx.tracing, 'order hold', held.map(traceparentOf), async (traceparent) =>
+      holdFunds(ctx.ledger, needing, await markets.shownPositions(ctx.db), {
+        deadlineMs: HOLD_DEADLINE_MS,
+        ctx: { traceparent },
+      }),
+    )
   } catch (error) {
     if (!(error instanceof DomainError)) throw error
     ctx.log.warn({ err: error, orders: needing.length }, 'funds could not be held')
@@ -107,7 +115,9 @@ async function settle(
   await placing.submit(tx, submitted, now)
   await markets.saveSlots(tx, writer.usedSlots(), true)
   await placing.kill(tx, endings, now)
-  await appendOutbox(tx, [...writer.records, ...submitted.map(orderCreated)])
+  const traces = new Map(driven.map(({ order, call }) => [order.id, call?.traceparent]))
+  const created = submitted.map((order) => ({ ...orderCreated(order), traceparent: traces.get(order.id) }))
+  await appendOutbox(tx, [...writer.records, ...created])
   await ctx.audit(tx, audits)
   await addOvertaken(
     tx,

@@ -1,4 +1,5 @@
 import { crashPoint, DomainError, Gatherer } from '@bitka/kernel'
+import { withSpans } from '@bitka/telemetry'
 import type { OrderContext } from '../context.ts'
 import { keyName } from '../store/placing.ts'
 import { admit, type PlaceOutcome, type PlaceRequest } from './admit.ts'
@@ -20,7 +21,9 @@ export function orderGatherer(ctx: OrderContext): Gatherer<PlaceRequest, PlaceOu
 export async function placeOrders(ctx: OrderContext, requests: readonly PlaceRequest[]): Promise<PlaceOutcome[]> {
   const leaders = leadersOf(requests)
   const first = [...new Set(leaders.values())]
-  const { outcomes, placed } = await ctx.db.transaction((tx) => admit(ctx, tx, first))
+  const { outcomes, placed } = await withSpans(ctx.tracing, 'order admit', first.map(traceparentOf), () =>
+    ctx.db.transaction((tx) => admit(ctx, tx, first)),
+  )
   crashPoint('order.create.pending', 'order')
   const driven = await driveOrders(
     ctx,
@@ -37,6 +40,8 @@ export async function placeOrders(ctx: OrderContext, requests: readonly PlaceReq
     return outcome
   })
 }
+
+const traceparentOf = ({ call }: PlaceRequest): string | undefined => call?.traceparent
 
 /** For each request the first one of the batch with its key: the others get that one's outcome. */
 function leadersOf(requests: readonly PlaceRequest[]): Map<PlaceRequest, PlaceRequest> {

@@ -26,12 +26,17 @@ export const applyResults =
       positions: await markets.lockPositions(tx, [...new Set(messages.map(({ symbol }) => symbol))]),
       orders: await orders.lock(tx, [...new Set(messages.flatMap(orderIdsOf))]),
     }
-    for (const message of messages) applyMessage(board, message)
+    const traces = new Map<string, string | undefined>()
+    messages.forEach((message, at) => {
+      const before = board.ended.length
+      applyMessage(board, message)
+      for (const { id } of board.ended.slice(before)) traces.set(id, records[at]?.headers.traceparent)
+    })
     const changed = [...board.changed].flatMap((id) => board.orders.get(id) ?? [])
     await orders.saveApplied(tx, changed)
     await fills.insert(tx, board.fills)
     await markets.savePositions(tx, [...board.positions.values()])
-    await announce(tx, board)
+    await announce(tx, board, traces)
     tx.afterCommit(() => {
       crashPoint('order.results.committed', 'order')
       hub.ordersChanged(changed.map(({ id, userId }) => ({ orderId: id, userId })))
@@ -39,13 +44,14 @@ export const applyResults =
     })
   }
 
-async function announce(tx: Tx, { ended }: Board): Promise<void> {
+/** `traces`: the trace of the command that ended an order, by its id. */
+async function announce(tx: Tx, { ended }: Board, traces: ReadonlyMap<string, string | undefined>): Promise<void> {
   if (ended.length === 0) return
   const views = await markets.bySymbols(tx, [...new Set(ended.map(({ symbol }) => symbol))])
   const events = ended.map((order) => {
     const view = views.get(order.symbol)
     assert(view, 'an order has a market')
-    return orderEnded(order, view.market)
+    return { ...orderEnded(order, view.market), traceparent: traces.get(order.id) }
   })
   await appendOutbox(tx, events)
 }
