@@ -1,5 +1,6 @@
 // Builds every kustomization that is applied and validates what comes out against the schemas of Kubernetes and of the CRDs,
-// offline and strictly. With --manifests FOLDER it validates the files of that folder instead; --json prints kubeconform's report.
+// offline and strictly. With --manifests FOLDER it validates the files of that folder instead; --json prints kubeconform's report;
+// --render FOLDER only writes what comes out.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -10,14 +11,15 @@ import { goTools } from './go-tools.mjs'
 import { k8sSchemas, schemaLocation } from './k8s-schemas.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
-const { values } = parseArgs({ options: { manifests: { type: 'string' }, json: { type: 'boolean', default: false } } })
+const { values } = parseArgs({
+  options: { manifests: { type: 'string' }, json: { type: 'boolean', default: false }, render: { type: 'string' } },
+})
 /** What somebody applies. */
 const applied = ['k8s/overlays/gke', 'k8s/overlays/k3s', 'k8s/spire']
 const programs = goTools('deploy/k8s/tools', [
   'sigs.k8s.io/kustomize/kustomize/v5',
   'github.com/yannh/kubeconform/cmd/kubeconform',
 ])
-const schemas = k8sSchemas()
 
 function build(folder, out) {
   const { status, stdout, stderr } = spawnSync(join(programs, 'kustomize'), ['build', join(root, folder)], {
@@ -30,7 +32,7 @@ function build(folder, out) {
 
 /** A kind without a schema is an error, as everything is that kubeconform cannot judge. */
 function validate(folder) {
-  const args = ['-strict', '-summary', '-n', '2', '-schema-location', schemaLocation(schemas)]
+  const args = ['-strict', '-summary', '-n', '2', '-schema-location', schemaLocation(k8sSchemas())]
   if (values.json) args.push('-output', 'json', '-verbose')
   const { status, stdout, stderr } = spawnSync(join(programs, 'kubeconform'), [...args, folder], {
     encoding: 'utf8',
@@ -43,8 +45,8 @@ function validate(folder) {
 
 const work = mkdtempSync(join(tmpdir(), 'bitka-k8s-'))
 try {
-  if (values.manifests === undefined) for (const folder of applied) build(folder, work)
-  process.exitCode = validate(values.manifests ?? work)
+  if (values.manifests === undefined) for (const folder of applied) build(folder, values.render ?? work)
+  if (values.render === undefined) process.exitCode = validate(values.manifests ?? work)
 } catch (error) {
   console.error(error.message)
   process.exitCode = 1
