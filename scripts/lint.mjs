@@ -55,6 +55,7 @@ const checks = [
   ['licences', process.execPath, ['scripts/lint-licences.mjs']],
   ['advisories', process.execPath, ['scripts/lint-audit.mjs']],
   ['alert rules', process.execPath, ['scripts/lint-rules.mjs']],
+  ['envoy', process.execPath, ['scripts/lint-envoy.mjs']],
   ['SPIRE', process.execPath, ['scripts/lint-spire.mjs']],
 ]
 if (against) {

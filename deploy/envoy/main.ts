@@ -2,7 +2,11 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { loadConfig } from '@bitka/kernel'
 import { z } from 'zod'
+import { stackHome } from '../native/home.ts'
+import { ensureEnvoy } from '../native/parts.ts'
+import { renderNative } from './native.ts'
 import { type RenderOptions, render, type Target, targets } from './render.ts'
+import { validate } from './validate.ts'
 
 const list = z.string().transform((text) => text.split(',').filter(Boolean))
 
@@ -20,8 +24,9 @@ const schema = z.object({
     .optional(),
 })
 
-const USAGE = `usage: envoy render compose|k8s          the configuration, on standard output
-       envoy render compose|k8s FOLDER   the same as files, with the one that names the public certificate`
+const USAGE = `usage: envoy render native|compose|k8s      the configuration, on standard output
+       envoy render compose|k8s FOLDER      the same as files, with the one that names the public certificate
+       envoy validate FOLDER [FILE...]      Envoy reads all of them: those of FOLDER, the native one, and FILEs for containers`
 
 function optionsOf(env: NodeJS.ProcessEnv): RenderOptions {
   const config = loadConfig(schema, env)
@@ -34,14 +39,9 @@ function optionsOf(env: NodeJS.ProcessEnv): RenderOptions {
   }
 }
 
-function main([command, target, folder]: string[]): number {
-  const known = targets.find((name): name is Target => name === target)
-  if (command !== 'render' || known === undefined) {
-    console.error(USAGE)
-    return 2
-  }
-  const files = render(known, optionsOf(process.env))
-  if (folder === undefined) process.stdout.write(files.get(`${known}.yaml`) ?? '')
+function renderTo(target: Target, folder: string | undefined): number {
+  const files = render(target, optionsOf(process.env))
+  if (folder === undefined) process.stdout.write(files.get(`${target}.yaml`) ?? '')
   else {
     mkdirSync(folder, { recursive: true })
     for (const [name, text] of files) writeFileSync(join(folder, name), text)
@@ -49,4 +49,25 @@ function main([command, target, folder]: string[]): number {
   return 0
 }
 
-process.exitCode = main(process.argv.slice(2))
+async function check(folder: string, further: string[]): Promise<number> {
+  const found = await validate(await ensureEnvoy(stackHome()), folder, further)
+  for (const [name, problems] of found) {
+    if (problems.length === 0) console.log(`${name}: ok`)
+    for (const problem of problems) console.error(`${name}: ${problem}`)
+  }
+  return [...found.values()].every(({ length }) => length === 0) ? 0 : 1
+}
+
+async function main([command, first, ...rest]: string[]): Promise<number> {
+  const target = targets.find((name) => name === first)
+  if (command === 'render' && target !== undefined) return renderTo(target, rest[0])
+  if (command === 'render' && first === 'native') {
+    process.stdout.write(renderNative(stackHome(), optionsOf(process.env).trustDomain ?? 'bitka.local'))
+    return 0
+  }
+  if (command === 'validate' && first !== undefined) return await check(first, rest)
+  console.error(USAGE)
+  return 2
+}
+
+process.exitCode = await main(process.argv.slice(2))

@@ -2,9 +2,12 @@ import { execFile } from 'node:child_process'
 import { chown, mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import type { SvidFiles } from '@bitka/dev-ca'
+import { type SvidFiles, svidFiles } from '@bitka/dev-ca'
+import { spiffeId } from '@bitka/mesh'
 import { repositoryFolder } from '@bitka/service'
 import { stringify } from 'yaml'
+import { filesDir } from '../identity/workloads.ts'
+import { serviceTable } from '../table/index.ts'
 import { edgeConfig } from './config.ts'
 import { type EdgePorts, PUBLIC_HOST_VARIABLE } from './options.ts'
 import { edgePorts } from './render.ts'
@@ -67,36 +70,59 @@ const drain = (): Promise<unknown> =>
     },
   })
 
-/** Writes Envoy's configuration; answers how to run it. */
-export async function prepareEnvoy(options: NativeEnvoy): Promise<{
-  program: { command: string; args: string[]; env: Record<string, string>; beforeStop: () => Promise<unknown> }
-  ports: EdgePorts
-}> {
-  const { dir, uid, binary, trustDomain, gatewayPorts } = options
+/** The files of a native stack's Envoy, by path; the first is its configuration. */
+function nativeFiles(options: NativeEnvoy): Map<string, object> {
   const identity = filesSource('identity', options.identityFiles)
   const publicCertificate = filesSource('public', options.publicTls)
-  await mkdir(dir, { recursive: true, mode: 0o755 })
   const config = edgeConfig({
-    trustDomain,
+    trustDomain: options.trustDomain,
     identity,
     publicCertificate,
     address: '127.0.0.1',
     ports: edgePorts,
-    gateways: gatewayPorts.map((http) => ({ host: '127.0.0.1', http, grpc: http + 1 })),
+    gateways: options.gatewayPorts.map((http) => ({ host: '127.0.0.1', http, grpc: http + 1 })),
     operatorNetworks: ['127.0.0.0/8'],
     operatorsOnPublic: true,
     internalCallers: options.internalCallers,
     // Everybody on one machine has one address.
     flood: { perSecond: 20_000, burst: 40_000 },
   })
-  const file = join(dir, 'envoy.yaml')
-  const files = new Map([[file, config], ...sdsFiles(identity), ...sdsFiles(publicCertificate)])
-  for (const [path, content] of files) {
+  return new Map([[configFile(options.dir), config], ...sdsFiles(identity), ...sdsFiles(publicCertificate)])
+}
+
+const configFile = (dir: string): string => join(dir, 'envoy.yaml')
+
+/** Writes Envoy's configuration; answers how to run it. */
+export async function prepareEnvoy(options: NativeEnvoy): Promise<{
+  program: { command: string; args: string[]; env: Record<string, string>; beforeStop: () => Promise<unknown> }
+  ports: EdgePorts
+}> {
+  const { dir, uid, binary } = options
+  await mkdir(dir, { recursive: true, mode: 0o755 })
+  for (const [path, content] of nativeFiles(options)) {
     await writeFile(path, stringify(content), { mode: 0o600 })
     if (uid !== undefined) await chown(path, uid, uid)
   }
   return {
-    program: { ...runEnvoy(binary, file, `localhost:${edgePorts.public}`), beforeStop: drain },
+    program: { ...runEnvoy(binary, configFile(dir), `localhost:${edgePorts.public}`), beforeStop: drain },
     ports: edgePorts,
   }
+}
+
+/** The configuration that a native stack below `home` gives its Envoy. */
+export function renderNative(home: string, trustDomain: string): string {
+  const gateway = serviceTable.find(({ name }) => name === 'gateway')?.port ?? 0
+  const publicDir = join(home, 'public-tls')
+  const [config] = nativeFiles({
+    binary: '',
+    dir: join(home, 'envoy'),
+    uid: undefined,
+    trustDomain,
+    identityFiles: svidFiles(filesDir(join(home, 'identity'), 'envoy')),
+    publicTls: { ...svidFiles(join(publicDir, 'edge')), caFile: join(publicDir, 'ca.pem') },
+    internalCallers: [spiffeId(trustDomain, 'internal-caller')],
+    // The second is there while the first is replaced.
+    gatewayPorts: [gateway, gateway + 5],
+  }).values()
+  return stringify(config)
 }
