@@ -9,6 +9,7 @@ import { databaseUrl } from '@bitka/store'
 import { generateIdentity, identityToRecipient } from 'age-encryption'
 import { type BackupConfig, backupSchema } from './config.ts'
 import { findBackup, listBackups } from './manifest.ts'
+import { prepareForNewLog } from './new-log.ts'
 import { type RestoreTarget, restore } from './restore.ts'
 import { prune } from './retention.ts'
 import { backupOnce, type RunOptions, runBackups } from './run.ts'
@@ -23,8 +24,9 @@ const USAGE = `Backs PostgreSQL up, sealed with age, and restores it. Variables:
   list                      the finished backups
   prune                     removes what is too old
   restore --data-dir DIR    into an empty folder; recovers, verifies, stops
-          [--id ID] [--target backup|latest|TIME] [--port N]
+          [--id ID] [--target backup|latest|TIME] [--port N] [--new-log]
   verify [--url URL]        checks a running database's sums, and compares it with the log
+  new-log [--url URL]       prepares a stopped exchange's database for an empty event log
   keygen --out FILE         makes an identity; prints its recipient
 `
 
@@ -68,7 +70,7 @@ function targetOf(text: string): RestoreTarget {
   return at
 }
 
-type Values = Record<'data-dir' | 'id' | 'target' | 'port' | 'url' | 'out', string | undefined>
+type Values = Record<'data-dir' | 'id' | 'target' | 'port' | 'url' | 'out', string | undefined> & { 'new-log': boolean }
 
 async function restoreAndVerify(config: BackupConfig, values: Values): Promise<void> {
   const dataDir = values['data-dir']
@@ -86,7 +88,9 @@ async function restoreAndVerify(config: BackupConfig, values: Values): Promise<v
     log: logOf(config),
   })
   try {
-    await verify({ url: databaseUrl(server.adminUrl, { database: config.BITKA_BACKUP_DATABASE }), print })
+    const url = databaseUrl(server.adminUrl, { database: config.BITKA_BACKUP_DATABASE })
+    await verify({ url, print })
+    if (values['new-log']) await prepareForNewLog({ url, print })
   } finally {
     await server.stop()
   }
@@ -117,6 +121,10 @@ async function withLog(config: BackupConfig, work: (log: EventLog | undefined) =
   }
 }
 
+/** The exchange's database on the server that is named. */
+const urlOf = (config: BackupConfig, { url }: Values): string =>
+  databaseUrl(url ?? need(config, 'BITKA_BACKUP_DB_URL'), { database: config.BITKA_BACKUP_DATABASE })
+
 async function keygen(out: string | undefined): Promise<void> {
   if (out === undefined) throw new ConfigError('keygen needs --out')
   const identity = await generateIdentity()
@@ -142,6 +150,7 @@ async function main(): Promise<void> {
       port: { type: 'string' },
       url: { type: 'string' },
       out: { type: 'string' },
+      'new-log': { type: 'boolean', default: false },
     },
   })
   const given: Values = {
@@ -165,10 +174,9 @@ async function main(): Promise<void> {
     },
     prune: async (config) => void (await prune(storeOf(config), keepOf(config), logOf(config))),
     restore: (config) => restoreAndVerify(config, given),
+    'new-log': (config) => prepareForNewLog({ url: urlOf(config, given), print }),
     verify: async (config) => {
-      const url = databaseUrl(given.url ?? need(config, 'BITKA_BACKUP_DB_URL'), {
-        database: config.BITKA_BACKUP_DATABASE,
-      })
+      const url = urlOf(config, given)
       await withLog(config, (log) => verify({ url, print, ...(log && { log }) }))
     },
   }
