@@ -74,7 +74,13 @@ describe.each(targets)('in %s', (target) => {
       expect(tlsOf(config, name).tls_certificate_sds_secret_configs).toEqual([
         {
           name: 'public',
-          sds_config: { resource_api_version: 'V3', path_config_source: { path: '/etc/envoy/envoy-certificate.yaml' } },
+          sds_config: {
+            resource_api_version: 'V3',
+            path_config_source: {
+              path: '/etc/envoy/envoy-certificate.yaml',
+              watched_directory: { path: '/etc/bitka/public-tls' },
+            },
+          },
         },
       ])
     const [secret] = parse(render(target).get('envoy-certificate.yaml') ?? '').resources

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createSecureServer, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import { createServer, get } from 'node:https'
@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
-import { type DevCa, issueForeignSvid, type Svid, startDevCa, svidFiles } from '@bitka/dev-ca'
+import { type DevCa, issueForeignSvid, type Svid, startDevCa, svidFiles, writeSvidPem } from '@bitka/dev-ca'
 import { silentLogger } from '@bitka/kernel'
 import { spiffeId } from '@bitka/mesh'
 import { stringify } from 'yaml'
@@ -43,6 +43,8 @@ export type TestEdge = {
   /** An identity of the mesh, or of a CA that nobody knows. */
   identity(options: Parameters<DevCa['issue']>[0]): Promise<Svid>
   foreign(uris: string[]): Promise<Svid>
+  /** Puts a certificate of the mesh where Envoy looks for it. */
+  giveIdentity(): Promise<void>
   /** All that Envoy has written. */
   output(): string
   /** Its access log so far. */
@@ -58,18 +60,20 @@ export type TestEdge = {
 export type TestEdgeOptions = {
   /** Envoy's binary. */
   binary: string
+  /** True: Envoy is started without a certificate of the mesh; `giveIdentity` makes it. */
+  identityLater?: boolean
   /** What differs from the native stack's options. */
   options?: Partial<EdgeOptions>
 }
 
 /** Starts one and waits until it is ready. */
-export async function startTestEdge({ binary, options = {} }: TestEdgeOptions): Promise<TestEdge> {
+export async function startTestEdge(given: TestEdgeOptions): Promise<TestEdge> {
   const stops: (() => unknown)[] = []
   const stop = async (): Promise<void> => {
     for (const each of stops.splice(0).reverse()) await each()
   }
   try {
-    return await start(binary, options, stops, stop)
+    return await start(given, stops, stop)
   } catch (error) {
     await stop()
     throw error
@@ -77,8 +81,7 @@ export async function startTestEdge({ binary, options = {} }: TestEdgeOptions): 
 }
 
 async function start(
-  binary: string,
-  options: Partial<EdgeOptions>,
+  { binary, options = {}, identityLater = false }: TestEdgeOptions,
   stops: (() => unknown)[],
   stop: () => Promise<void>,
 ): Promise<TestEdge> {
@@ -90,9 +93,10 @@ async function start(
     dir: join(dir, 'mesh-ca'),
     trustDomain: TRUST_DOMAIN,
     log: silentLogger,
-    services: [{ name: 'envoy', filesDir: meshDir }],
+    services: [{ name: 'envoy', ...(!identityLater && { filesDir: meshDir }) }],
   })
   stops.push(() => ca.stop())
+  mkdirSync(meshDir, { recursive: true, mode: 0o700 })
   const publicCa = await startDevCa({
     dir: join(dir, 'public-ca'),
     trustDomain: 'public.bitka.local',
@@ -134,7 +138,7 @@ async function start(
     await (await fetch(`http://127.0.0.1:${ports.envoyAdmin}${path}`, { method })).text()
   const url = `https://localhost:${ports.public}`
   const roots = readFileSync(svidFiles(publicDir).caFile, 'utf8')
-  await untilReady(`${url}/healthz`, roots, child, () => output)
+  if (!identityLater) await untilReady(`${url}/healthz`, roots, child, () => output)
   return {
     ports,
     url,
@@ -144,6 +148,7 @@ async function start(
     publicCa,
     identity: (leaf) => ca.issue(leaf),
     foreign: (uris) => issueForeignSvid(TRUST_DOMAIN, uris),
+    giveIdentity: async () => writeSvidPem(meshDir, await ca.issue({ uris: [spiffeId(TRUST_DOMAIN, 'envoy')] })),
     output: () => output,
     accessLog: () =>
       output

@@ -53,17 +53,21 @@ function common(source: CertificateSource, peers: readonly string[] | undefined,
       }),
     }
   }
-  const secret = (name: string, file = 'certificate'): object => ({
+  // The folder is watched, not this file, which never changes: so an Envoy that was here before its certificate takes it up.
+  const secret = (name: string, watch: string, file = 'certificate'): object => ({
     name,
-    sds_config: { resource_api_version: 'V3', path_config_source: { path: sdsFile(source, file) } },
+    sds_config: {
+      resource_api_version: 'V3',
+      path_config_source: { path: sdsFile(source, file), watched_directory: { path: watch } },
+    },
   })
   return {
     ...base,
-    tls_certificate_sds_secret_configs: [secret(source.name)],
+    tls_certificate_sds_secret_configs: [secret(source.name, source.watch)],
     ...(peers && {
       combined_validation_context: {
         default_validation_context: { match_typed_subject_alt_names: oneOf(peers) },
-        validation_context_sds_secret_config: secret('roots', 'roots'),
+        validation_context_sds_secret_config: secret('roots', source.caWatch ?? source.watch, 'roots'),
       },
     }),
   }

@@ -1,13 +1,15 @@
-import { mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { connect as connectH2 } from 'node:http2'
 import { connect as connectTcp } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
+import { CALLER, startTestEdge } from '@bitka/deploy/envoy'
 import { attachStack } from '@bitka/deploy/native'
 import { serviceTable } from '@bitka/deploy/table'
 import { issueForeignSvid, issueFrom, type Svid } from '@bitka/dev-ca'
 import { waitFor } from '@bitka/testkit'
+import { ask as askEdge, envoyBinary, refusal } from './edge/http.ts'
 import { LateDoor } from './identity/late-door.ts'
 import { LoneService } from './identity/lone-service.ts'
 import { metric } from './identity/svid-metrics.ts'
@@ -77,6 +79,8 @@ describe('a service whose', () => {
   it('identity is missing waits for it, says so and starts when it is there', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'bitka-late-'))
     undo.push(() => rmSync(folder, { recursive: true, force: true }))
+    // The service has an account of its own where root runs the stack.
+    chmodSync(folder, 0o711)
     const socket = join(folder, 'user.sock')
     const real = join(stack.identityDir, 'sockets', 'user.sock')
     await startsWithout(
@@ -95,6 +99,27 @@ describe('a service whose', () => {
     expect(await foreign.takesCalls()).toBe(false)
   }, 120_000)
 })
+
+it('Envoy without its certificate lets nobody through, says what is missing, and works once it is there', async () => {
+  const edge = await startTestEdge({ binary: await envoyBinary(), identityLater: true })
+  undo.push(() => edge.stop())
+  const health = async () => {
+    try {
+      return (await askEdge(edge, '/healthz')).status
+    } catch {
+      return 0
+    }
+  }
+  const caller = await edge.identity({ uris: [CALLER] })
+  const meshTls = { cert: caller.certificatePem, key: caller.privateKeyPem, ca: caller.bundlePem }
+  await waitFor(async () => (await health()) === 503, { timeoutMs: 20_000, what: 'Envoy to answer' })
+  expect(edge.output()).toMatch(/rejected: Invalid path: .*svid\.pem/)
+  // Nothing half: no plain connection to the gateway, and no handshake on the mesh listener.
+  expect(edge.accessLog().at(-1)?.detail).toContain('Secret_is_not_supplied_by_SDS')
+  expect(await refusal(edge, edge.ports.mesh, meshTls)).not.toMatch(/^HTTP/)
+  await edge.giveIdentity()
+  await waitFor(async () => (await health()) === 200, { timeoutMs: 20_000, what: 'Envoy with its certificate' })
+}, 60_000)
 
 describe('the gRPC port of a service refuses and counts', () => {
   const ledger = serviceTable.find(({ name }) => name === 'ledger')
