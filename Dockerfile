@@ -9,7 +9,7 @@ ARG ENVOY_RUN=docker.io/envoyproxy/envoy:v1.40.0
 ARG STRIMZI_RUN=quay.io/strimzi/kafka:0.51.0-kafka-4.2.0
 ARG SPIRE_RUN=ghcr.io/spiffe/spire-server:1.12.4
 
-FROM ${JAVA_BUILD} AS java-build
+FROM --platform=${BUILDPLATFORM} ${JAVA_BUILD} AS java-build
 FROM ${SPIRE_RUN} AS spire-run
 FROM ${NODE_RUN} AS node-run
 
@@ -24,16 +24,18 @@ RUN node scripts/generate.mjs && node scripts/build.mjs
 # What `make images` does, for one image, so that a change of one service packs that service alone.
 FROM packages AS folder
 ARG NAME
+ARG VERSION=0.0.0
 ARG SOURCE_DATE_EPOCH
-RUN node scripts/images.mjs --only "${NAME}"
+RUN node scripts/images.mjs --only "${NAME}" --version "${VERSION}"
 
 FROM packages AS kafka-folder
 ARG NAME=kafka
+ARG VERSION=0.0.0
 ARG SOURCE_DATE_EPOCH
 COPY --from=java-build /opt/java/openjdk /opt/java/openjdk
 COPY --from=java-build /usr/share/maven /usr/share/maven
 ENV JAVA_HOME=/opt/java/openjdk PATH=/opt/java/openjdk/bin:/usr/share/maven/bin:${PATH}
-RUN --mount=type=cache,target=/tmp/m2 MAVEN_OPTS=-Dmaven.repo.local=/tmp/m2 node scripts/images.mjs --only "${NAME}"
+RUN --mount=type=cache,target=/tmp/m2 MAVEN_OPTS=-Dmaven.repo.local=/tmp/m2 node scripts/images.mjs --only "${NAME}" --version "${VERSION}"
 
 # A program of ours: Node and our files, no shell, no package manager.
 FROM node-run AS program

@@ -51,7 +51,7 @@ bench: build ## Measures the engine, the ledger and the whole, and writes bench/
 	@$(NODE) $(NODE_FLAGS) scripts/bench.mjs
 
 images: build ## Makes what goes into each image, with its SBOM, under dist/images; the Dockerfile only packs it
-	@$(NODE) scripts/images.mjs
+	@$(NODE) scripts/images.mjs $(if $(VERSION),--version "$(VERSION)")
 
 release: install ## Builds, signs and tags a release and names its images by digest: make release VERSION=1.2.3
 	@$(NODE) scripts/release.mjs --version "$(VERSION)" $(if $(DRY_RUN),--dry-run)

@@ -1,7 +1,7 @@
 // Makes, for every image of deploy/supply-chain/images.json, the folder of all that we put into it: bundles, packages, jars,
 // configuration, licences, SBOM. The Dockerfile only copies these folders; this needs no Docker. The same commit makes the
 // same bytes, at whatever time and place.
-//   node scripts/images.mjs [--out dist/images] [--only NAME]... [--parts FOLDER]
+//   node scripts/images.mjs [--out dist/images] [--only NAME]... [--parts FOLDER] [--version VERSION]
 // Writes OUT/<name>/ and, with the SHA-256 of every file in it, OUT/<name>.sha256.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -32,6 +32,7 @@ const { values } = parseArgs({
     out: { type: 'string', default: 'dist/images' },
     only: { type: 'string', multiple: true },
     parts: { type: 'string', default: '.bitka/images' },
+    version: { type: 'string' },
   },
 })
 const out = join(root, values.out)
@@ -52,7 +53,12 @@ for (const image of wanted) {
   const folder = join(out, image.name)
   rmSync(folder, { recursive: true, force: true })
   const components = { program, kafka, 'kafka-strimzi': kafkaStrimzi, envoy }[image.kind ?? 'program'](image, folder)
-  writeSbom(join(folder, 'usr/share/doc/bitka/sbom.cdx.json'), { name: image.name, time, components })
+  writeSbom(join(folder, 'usr/share/doc/bitka/sbom.cdx.json'), {
+    name: image.name,
+    version: values.version ?? manifest(root).version,
+    time,
+    components,
+  })
   const lines = settle(folder).map((file) => `${sha256(join(folder, file))}  ${file}\n`)
   writeFileSync(join(out, `${image.name}.sha256`), lines.join(''))
 }

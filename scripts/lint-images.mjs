@@ -77,7 +77,9 @@ function checkTarget(target, stages) {
 
 /** Every YAML file with manifests that are applied or run. */
 function manifests() {
-  const folders = ['k8s/base', 'k8s/overlays', 'k8s/components'].map((name) => join(root, name)).filter(existsSync)
+  const folders = ['k8s/base', 'k8s/overlays', 'k8s/components', 'k8s/spire']
+    .map((name) => join(root, name))
+    .filter(existsSync)
   const inFolders = folders.flatMap((folder) =>
     readdirSync(folder, { recursive: true }).map((file) => join(folder, file)),
   )

@@ -58,8 +58,7 @@ export function jarComponents(list) {
  * Writes the document of one image.
  * @param time seconds since 1970 of the commit; the document's number follows from its content, not from the hour
  */
-export function writeSbom(file, { name, time, components }) {
-  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+export function writeSbom(file, { name, version, time, components }) {
   const sorted = [...new Map(components.map((one) => [one['bom-ref'], one])).values()]
   sorted.sort((one, other) => (one['bom-ref'] < other['bom-ref'] ? -1 : 1))
   const ref = `bitka/${name}@${version}`
