@@ -1,3 +1,4 @@
+import { connect } from 'node:http2'
 import { DomainError } from '@bitka/kernel'
 import { AuthService } from '@bitka/proto/bitka/auth/v1/auth_pb'
 import { LedgerService } from '@bitka/proto/bitka/ledger/v1/ledger_pb'
@@ -141,10 +142,13 @@ describe('over plain HTTP', () => {
       body,
     })
 
+  const noise = Buffer.from('ffffffffffff', 'hex')
+  const enveloped = Buffer.concat([Buffer.of(0, 0, 0, 0, noise.length), noise])
+  const undecodable = 'The%20message%20cannot%20be%20decoded.'
+
   it('a message that is no protobuf is its sender’s fault, and counts', async () => {
     const { port } = await world.gateway({ BITKA_LIMIT_ORDERS_BURST: '2', BITKA_LIMIT_ORDERS_PER_SECOND: '1' })
     const headers = { authorization: `Bearer ${token({ userId: 'u1' })}` }
-    const noise = Buffer.from('ffffffffffff', 'hex')
     const answer = await post(port, noise, headers)
     expect(answer.status).toBe(400)
     expect(await answer.json()).toEqual({ code: 'invalid_argument', message: 'The message cannot be decoded.' })
@@ -152,8 +156,50 @@ describe('over plain HTTP', () => {
     expect(statuses).toEqual([400, 429])
   })
 
+  it('gRPC-Web and a Connect stream say so in their own words', async () => {
+    for (const type of ['application/grpc-web+proto', 'application/grpc-web']) {
+      const answer = await post(gateway.port, enveloped, { 'content-type': type })
+      expect([answer.status, await answer.text()]).toEqual([200, expect.stringContaining('grpc-status: 3\r\n')])
+    }
+    const web = await post(gateway.port, enveloped, { 'content-type': 'application/grpc-web+proto' })
+    const bytes = Buffer.from(await web.arrayBuffer())
+    expect(bytes.toString('latin1')).toContain(`grpc-message: ${undecodable}\r\n`)
+    // The length before the text is that of the new text.
+    expect([bytes[0], bytes.readUInt32BE(1)]).toEqual([0x80, bytes.length - 5])
+    const url = `http://127.0.0.1:${gateway.port}/bitka.market_data.v1.MarketDataService/StreamTrades`
+    const stream = await fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/connect+proto' },
+      body: enveloped,
+    })
+    expect((await stream.text()).slice(5)).toBe(
+      JSON.stringify({ error: { code: 'invalid_argument', message: 'The message cannot be decoded.' } }),
+    )
+  })
+
+  it('gRPC says so in its trailers', async () => {
+    const session = connect(`http://127.0.0.1:${gateway.grpcPort}`)
+    try {
+      const request = session.request({
+        ':method': 'POST',
+        ':path': '/bitka.order.v1.OrderService/CreateOrder',
+        'content-type': 'application/grpc+proto',
+        te: 'trailers',
+        authorization: `Bearer ${token()}`,
+      })
+      const [trailers] = await Promise.all([
+        new Promise((resolve) => {
+          request.once('trailers', resolve)
+        }),
+        request.resume().end(enveloped),
+      ])
+      expect(trailers).toMatchObject({ 'grpc-status': '3', 'grpc-message': undecodable })
+    } finally {
+      session.close()
+    }
+  })
+
   it('who may not call is told so before the message is read', async () => {
-    const noise = Buffer.from('ffffffffffff', 'hex')
     for (const type of ['application/proto', 'application/json', 'application/grpc-web+proto']) {
       const answer = await post(gateway.port, noise, { authorization: 'Bearer bad', 'content-type': type })
       const told = `${answer.headers.get('grpc-status') ?? ''}${await answer.text()}`
