@@ -37,9 +37,9 @@ export const healthy: Series = {
   'bitka_mesh_refused_total{service="ledger",reason="tls"}': '0x180',
   'svid_expires_at_seconds{service="order",instance="order:9040"}': '3600+60x180',
   'svid_updates_total{service="order",instance="order:9040",outcome="error"}': '0x180',
-  'envoy_listener_ssl_certificate_expiration_unix_time_seconds{envoy_listener_address="0.0.0.0_8443",envoy_tls_certificate="certificate"}':
+  'envoy_listener_ssl_certificate_expiration_unix_time_seconds{envoy_listener_address="public",envoy_tls_certificate="public"}':
     '2592000x180',
-  'envoy_listener_ssl_certificate_expiration_unix_time_seconds{envoy_listener_address="0.0.0.0_8444",envoy_tls_certificate="certificate"}':
+  'envoy_listener_ssl_certificate_expiration_unix_time_seconds{envoy_listener_address="mesh",envoy_tls_certificate="identity"}':
     '3600x180',
   'envoy_cluster_membership_healthy{instance="envoy:8902",envoy_cluster_name="gateway"}': '2x180',
   'up{job="bitka",instance="order:9040"}': '1x180',
@@ -181,7 +181,7 @@ export const alertCases: readonly AlertCase[] = [
   {
     name: 'the public certificate expires in 13 days',
     changed: {
-      'envoy_listener_ssl_certificate_expiration_unix_time_seconds{envoy_listener_address="0.0.0.0_8443",envoy_tls_certificate="certificate"}':
+      'envoy_listener_ssl_certificate_expiration_unix_time_seconds{envoy_listener_address="public",envoy_tls_certificate="public"}':
         '1123200x180',
     },
     fires: { '50m': {}, '70m': { PublicCertificateExpiring: 1 } },
@@ -189,7 +189,7 @@ export const alertCases: readonly AlertCase[] = [
   {
     name: 'the public certificate expires in 2 days',
     changed: {
-      'envoy_listener_ssl_certificate_expiration_unix_time_seconds{envoy_listener_address="0.0.0.0_8443",envoy_tls_certificate="certificate"}':
+      'envoy_listener_ssl_certificate_expiration_unix_time_seconds{envoy_listener_address="public",envoy_tls_certificate="public"}':
         '172800x180',
     },
     fires: { '70m': { PublicCertificateExpiring: 1, PublicCertificateExpired: 1 } },

@@ -62,7 +62,7 @@ export const dashboards: readonly Dashboard[] = [
         unit: 'reqps',
         queries: [
           [
-            'sum by (envoy_http_conn_manager_prefix, envoy_response_code_class) (rate(envoy_http_downstream_rq_xx{envoy_http_conn_manager_prefix=~"public|admin|mesh"}[5m]))',
+            'sum by (envoy_http_conn_manager_prefix, envoy_response_code_class) (rate(envoy_http_downstream_rq_xx{envoy_http_conn_manager_prefix=~"public|operators|mesh"}[5m]))',
             '{{envoy_http_conn_manager_prefix}} {{envoy_response_code_class}}xx',
           ],
         ],
@@ -265,7 +265,7 @@ export const dashboards: readonly Dashboard[] = [
         unit: 's',
         queries: [
           [
-            'min by (envoy_listener_address) (envoy_listener_ssl_certificate_expiration_unix_time_seconds{envoy_listener_address!~".*_8444"}) - time()',
+            'min by (envoy_listener_address) (envoy_listener_ssl_certificate_expiration_unix_time_seconds{envoy_tls_certificate="public"}) - time()',
             '{{envoy_listener_address}}',
           ],
         ],
