@@ -98,7 +98,7 @@ function builtIn(python, write) {
     follow(schema)
     schema.$defs = Object.fromEntries([...used].map((reference) => [reference, local($defs[reference])]))
     schema.properties.metadata = { allOf: [schema.properties.metadata, named] }
-    write(kind, { ...schema, required: ['apiVersion', 'kind', 'metadata'] })
+    write(kind, { ...schema, required: [...new Set([...(schema.required ?? []), 'apiVersion', 'kind', 'metadata'])] })
   }
 }
 

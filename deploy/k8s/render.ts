@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { Document, stringify } from 'yaml'
+import { stringify } from 'yaml'
 import { serviceTable } from '../table/index.ts'
 import { edgeBehindGoogle, edgeFiles } from './edge.ts'
 import { externalSecrets } from './external-secrets.ts'
@@ -15,11 +15,8 @@ const HEAD = '# Made by deploy/k8s (npx tsx --conditions=@bitka/source deploy/k8
 const manifests = (list: readonly JsonObject[]): string =>
   HEAD +
   list
-    .map((one) => {
-      // Anchors would be shorter, and nobody expects them in a manifest.
-      const document = new Document(one, { aliasDuplicateObjects: false })
-      return `---\n${document.toString({ lineWidth: 0 })}`
-    })
+    // Kubernetes reads YAML 1.1, where a bare yes is true. Anchors would be shorter, and nobody expects them in a manifest.
+    .map((one) => `---\n${stringify(one, { version: '1.1', aliasDuplicateObjects: false, lineWidth: 0 })}`)
     .join('')
 
 const repositoryFile = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
