@@ -40,6 +40,8 @@ export type TestEdge = {
   /** Of the mesh, and of the public certificate. */
   readonly ca: DevCa
   readonly publicCa: DevCa
+  /** Where the public certificate is: svid.pem and key.pem. */
+  readonly publicDir: string
   /** An identity of the mesh, or of a CA that nobody knows. */
   identity(options: Parameters<DevCa['issue']>[0]): Promise<Svid>
   foreign(uris: string[]): Promise<Svid>
@@ -146,6 +148,7 @@ async function start(
     upstream: gateway.upstream,
     ca,
     publicCa,
+    publicDir,
     identity: (leaf) => ca.issue(leaf),
     foreign: (uris) => issueForeignSvid(TRUST_DOMAIN, uris),
     giveIdentity: async () => writeSvidPem(meshDir, await ca.issue({ uris: [spiffeId(TRUST_DOMAIN, 'envoy')] })),

@@ -1,7 +1,9 @@
 import { once } from 'node:events'
+import { rename, writeFile } from 'node:fs/promises'
 import { get } from 'node:http'
 import { connect as connectH2 } from 'node:http2'
 import { connect } from 'node:net'
+import { join } from 'node:path'
 import { startTestEdge, type TestEdge } from '@bitka/deploy/envoy'
 import { waitFor } from '@bitka/testkit'
 import { ask, askH2, envoyBinary, refusal, talk } from './edge/http.ts'
@@ -147,6 +149,23 @@ describe('the certificate of the public name', () => {
     expect(await asked()).toBe(200)
     expect(closed).toBe(false)
     session.destroy()
+  })
+
+  it('may be moved into its place file by file, key first: a pair that does not fit is passed over', async () => {
+    const before = await serial()
+    const rejected = async (): Promise<number> =>
+      Number(/: (\d+)/.exec(await edge.admin('/stats?filter=^sds\\.public\\.key_rotation_failed$'))?.[1])
+    const pem = await edge.publicCa.issue({ dnsNames: ['localhost'] })
+    const move = async (name: string, content: string): Promise<void> => {
+      await writeFile(join(edge.publicDir, `${name}.next`), content, { mode: 0o600 })
+      await rename(join(edge.publicDir, `${name}.next`), join(edge.publicDir, name))
+    }
+    const rejectedBefore = await rejected()
+    await move('key.pem', pem.privateKeyPem)
+    await waitFor(async () => (await rejected()) > rejectedBefore, { what: 'the key alone to be refused' })
+    expect(await serial()).toBe(before)
+    await move('svid.pem', pem.certificatePem)
+    await waitFor(async () => (await serial()) !== before, { what: 'the new certificate' })
   })
 
   it('tells when it ends', async () => {
