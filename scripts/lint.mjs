@@ -57,6 +57,7 @@ const checks = [
   ['alert rules', process.execPath, ['scripts/lint-rules.mjs']],
   ['envoy', process.execPath, ['scripts/lint-envoy.mjs']],
   ['SPIRE', process.execPath, ['scripts/lint-spire.mjs']],
+  ['Kubernetes', process.execPath, ['scripts/lint-k8s.mjs']],
 ]
 if (against) {
   // Image against image: of a workspace with two modules buf would make two inputs.

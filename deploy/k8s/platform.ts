@@ -18,7 +18,10 @@ export const kafkaBrokers = `${kafkaCluster}-kafka-bootstrap.bitka.svc.cluster.l
 
 /** CloudNativePG's name of the cluster; `-rw` is the primary. */
 export const postgresCluster = 'postgres'
-export const postgresHost = `${postgresCluster}-rw.bitka.svc.cluster.local`
+const postgresHost = `${postgresCluster}-rw.bitka.svc.cluster.local`
+/** A URL of the database, for a role and its password as they are written in one. */
+export const databaseUrl = (role: string): string =>
+  `postgresql://${role}:PASSWORD@${postgresHost}:5432/bitka?sslmode=verify-full&sslrootcert=/run/db-ca/ca.crt`
 
 /** Where Prometheus, Loki and the collector run. */
 export const monitoringNamespace = 'monitoring'

@@ -1,4 +1,4 @@
-import { backends } from './platform.ts'
+import { backends, databaseUrl } from './platform.ts'
 
 /** A Secret that the manifests refer to. Who installs the exchange makes it; nothing here has a value. */
 export type SecretSpec = {
@@ -23,17 +23,14 @@ export const secretTable: readonly SecretSpec[] = [
     keys: {
       username: 'postgres',
       password: "the password of PostgreSQL's superuser",
-      url: 'postgresql://postgres:PASSWORD@postgres-rw.bitka.svc.cluster.local:5432/bitka?sslmode=verify-full&sslrootcert=/run/db-ca/ca.crt',
+      url: databaseUrl('postgres'),
     },
   },
   {
     name: 'db-urls',
     keys: Object.fromEntries(
       databases.flatMap((name) =>
-        ['app', 'owner'].map((kind) => [
-          `${name}-${kind}-url`,
-          `as url of db-admin, for the role ${name.replace('-', '_')}_${kind} with a password of its own`,
-        ]),
+        ['app', 'owner'].map((kind) => [`${name}-${kind}-url`, databaseUrl(`${name.replace('-', '_')}_${kind}`)]),
       ),
     ),
   },
