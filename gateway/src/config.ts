@@ -102,6 +102,11 @@ const schema = z.object({
 
 export type GatewayConfig = z.infer<typeof schema>
 
+/** The variables that set budgets and bounds, for whoever starts a gateway with others of its own. */
+export const boundVariables: readonly string[] = Object.keys(schema.shape).filter((name) =>
+  /^BITKA_(LIMIT|WS|STREAMS)_/.test(name),
+)
+
 const isLoopback = (host: string): boolean =>
   host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 

@@ -1,12 +1,14 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { type Clock, createLogger, type Logger, systemClock } from '@bitka/kernel'
-import { spiffeId, WorkloadIdentity } from '@bitka/mesh'
+import { refusalCounter, spiffeId, WorkloadIdentity } from '@bitka/mesh'
 import { type Health, type RunningService, type ServiceEnv, serveMetrics, startTracing, Waiting } from '@bitka/service'
 import { Registry } from 'prom-client'
 import { readConfig } from './config.ts'
 import { createEdge, type EdgeContext } from './edge/edge.ts'
 import { type Limiter, MemoryLimiter } from './edge/limiter.ts'
 import { openListeners } from './edge/listeners.ts'
+
+export { boundVariables } from './config.ts'
 
 export type GatewayOverrides = { clock?: Clock; log?: Logger; limiter?: Limiter }
 
@@ -64,6 +66,7 @@ async function serve(context: EdgeContext, probes: Probes): Promise<RunningGatew
       request: app.handle,
       upgrade: streams.upgrade,
       broken: edge.refuseBroken,
+      refused: refusalCounter(context.registry),
     })
     probes.health = () => readiness.check()
     log.info({ port: listeners.port, profile: config.BITKA_PROFILE }, 'gateway started')

@@ -201,7 +201,8 @@ describe('client addresses', () => {
   })
 
   it('are for nobody but Envoy where the gateway shows its identity', async () => {
-    const { port } = await world.gateway({ BITKA_TLS_IDENTITY: 'yes', BITKA_GRPC_PORT: '0' })
+    const own = { BITKA_TLS_IDENTITY: 'yes', BITKA_GRPC_PORT: '0', BITKA_METRICS_PORT: '0' }
+    const { port, metricsPort = 0 } = await world.gateway(own)
     const as = async (...uris: string[]) => {
       const { certificatePem: cert, privateKeyPem: key } = await world.ca.issue({ uris })
       return await overTls(port, { cert, key }).then(
@@ -215,6 +216,14 @@ describe('client addresses', () => {
     await expect(overTls(port, {})).rejects.toThrow()
     const stranger = await issueForeignSvid('bitka.local', ['spiffe://bitka.local/ns/bitka/sa/envoy'])
     await expect(overTls(port, { cert: stranger.certificatePem, key: stranger.privateKeyPem })).rejects.toThrow()
+    // And counted: two that are not Envoy, one without a certificate, one of a CA that nobody knows.
+    const refused = async () => {
+      const text = await (await get(metricsPort, '/metrics')).text()
+      const lines = [...text.matchAll(/^bitka_mesh_refused_total\{reason="(\w+)"[^}]*\} ([1-9]\d*)$/gm)]
+      return Object.fromEntries(lines.map(([, reason, count]) => [reason, Number(count)]))
+    }
+    const expected = { not_permitted: 2, no_certificate: 1, unknown_authority: 1 }
+    await waitFor(async () => expect(await refused()).toEqual(expected) ?? true)
   })
 
   it('are no address at all: refused even from Envoy', async () => {

@@ -10,7 +10,7 @@ import { createServer as createTlsServer, type Server as TlsServer } from 'node:
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { SecureContextOptions, TLSSocket, TlsOptions } from 'node:tls'
-import type { IdentityMaterial, WorkloadIdentity } from '@bitka/mesh'
+import { type CountRefusal, type IdentityMaterial, type WorkloadIdentity, watchHandshakes } from '@bitka/mesh'
 import { type GatewayConfig, hasTls } from '../config.ts'
 import { isFrontProxy } from './address.ts'
 import { Incoming } from './incoming.ts'
@@ -20,6 +20,8 @@ export type Handlers = {
   upgrade: (req: IncomingMessage, socket: Duplex, head: Buffer) => void
   /** What could not be read as a request. */
   broken: (error: Error & { code?: string }, socket: Duplex) => void
+  /** Who came where only the front proxy may come. */
+  refused: CountRefusal
 }
 
 export type Listeners = {
@@ -63,7 +65,7 @@ export async function openListeners(
 function openHttp1(
   config: GatewayConfig,
   tls: TlsSource | undefined,
-  { request, upgrade, broken }: Handlers,
+  { request, upgrade, broken, refused }: Handlers,
 ): Server | TlsServer {
   const headersTimeout = config.BITKA_HEADERS_TIMEOUT_MS
   const options: ServerOptions<typeof Incoming> = {
@@ -80,7 +82,7 @@ function openHttp1(
   const server = tls ? createTlsServer({ ...options, ...tls.options() }, request) : createServer(options, request)
   if (tls && 'setSecureContext' in server) {
     tls.follow((context) => server.setSecureContext(context))
-    tls.guard(server)
+    tls.guard(server, refused)
   }
   server.maxConnections = config.BITKA_CONNECTIONS
   server.on('upgrade', upgrade)
@@ -93,14 +95,14 @@ function openHttp1(
 function openHttp2(
   config: GatewayConfig,
   tls: TlsSource | undefined,
-  { request }: Handlers,
+  { request, refused }: Handlers,
 ): { server: Http2Server | Http2SecureServer; close: (graceMs: number) => Promise<void> } {
   const settings = { maxConcurrentStreams: H2_STREAMS_MAX, maxHeaderListSize: HEADER_BYTES_MAX }
   const options = { settings, maxSessionMemory: 10 }
   const server = tls ? createH2SecureServer({ ...options, ...tls.options() }) : createH2Server(options)
   if (tls && 'setSecureContext' in server) {
     tls.follow((context) => server.setSecureContext(context))
-    tls.guard(server)
+    tls.guard(server, refused)
   }
   server.maxConnections = config.BITKA_CONNECTIONS
   const sessions = new Set<ServerHttp2Session>()
@@ -163,10 +165,13 @@ class TlsSource {
   }
 
   /** Ends connections of others than the front proxy, where only that one may come. */
-  guard(server: TlsServer | Http2SecureServer): void {
+  guard(server: TlsServer | Http2SecureServer, refused: CountRefusal): void {
     if (!this.config.BITKA_TLS_IDENTITY) return
+    watchHandshakes(server, refused)
     server.on('secureConnection', (socket: TLSSocket) => {
-      if (!isFrontProxy(socket, () => this.identity.current().trustDomain)) socket.destroy()
+      if (isFrontProxy(socket, () => this.identity.current().trustDomain)) return
+      refused('not_permitted')
+      socket.destroy()
     })
   }
 

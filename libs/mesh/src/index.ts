@@ -4,9 +4,11 @@ export type { Outcome } from './errors.ts'
 export { headers } from './headers.ts'
 export { HealthState } from './health.ts'
 export { type IdentityMaterial, WorkloadIdentity, type WorkloadIdentityOptions } from './identity.ts'
+export { type CountRefusal, refusalCounter } from './metrics.ts'
 export { type ParsedSpiffeId, parseSpiffeId, type ServiceName, serviceNames, spiffeId } from './names.ts'
 export { toPem } from './pem.ts'
 export { type Redacted, redactMessage } from './redact.ts'
+export { watchHandshakes } from './refusals.ts'
 export { RevocationList } from './revocation.ts'
 export {
   type BoundService,

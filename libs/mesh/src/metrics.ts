@@ -14,6 +14,9 @@ type MeshMetrics = { server: RpcMetrics; client: RpcMetrics; identity: IdentityM
 
 const byRegistry = new WeakMap<Registry, MeshMetrics>()
 
+/** The counter of refused peers in a registry, for a port that the mesh's own server does not serve. */
+export const refusalCounter = (registry: Registry): CountRefusal => meshMetrics(registry).refused
+
 /** The mesh's metrics in one registry, made once; without a registry they are counted and thrown away. */
 export function meshMetrics(registry: Registry = new Registry()): MeshMetrics {
   const known = byRegistry.get(registry)
