@@ -1,7 +1,8 @@
 import type { ServiceName } from '@bitka/mesh'
-import { AuthService, DirectoryService } from '@bitka/proto/bitka/auth/v1/auth_pb'
+import { AuthService, DirectoryService, DirectoryUserSchema } from '@bitka/proto/bitka/auth/v1/auth_pb'
 import { type Db, openDb } from '@bitka/store'
 import { storePermissionSuite } from '@bitka/testkit'
+import { create } from '@bufbuild/protobuf'
 import { authPolicy, directoryPolicy } from '../src/policy.ts'
 import { Harness, refusal } from './harness.ts'
 
@@ -35,6 +36,9 @@ describe('DirectoryService', () => {
     })
     expect(users).toEqual([expect.objectContaining({ userId, username: 'bob', email, disabled: false })])
     expect(users[0]?.createdAt).toBeDefined()
+    // The ledger asks only whether somebody exists.
+    const asked = await on.directory('ledger').getUsers({ userIds: [userId, '01890000-0000-7000-8000-000000000000'] })
+    expect(asked.users).toEqual([create(DirectoryUserSchema, { userId })])
     const many = await refusal(directory.getUsers({ userIds: new Array<string>(101).fill(userId) }))
     expect(many.kind).toBe('invalid')
   })
