@@ -23,7 +23,8 @@ export function decodeRequest(
   const init = decodeBody(route, body, problems)
   applyPath(init, route, params, problems)
   applyQuery(init, binding.body === '' ? queryFields(route) : new Map(), query, problems)
-  if (binding.body === '*' && Object.keys(problems).length > 0) nameMissing(init, route, problems)
+  const isObject = binding.body === '*' && problems.body === undefined
+  if (isObject && Object.keys(problems).length > 0) nameMissing(init, route, problems)
   refuseProblems(problems)
   return create(method.desc.input, init)
 }
