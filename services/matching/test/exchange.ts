@@ -82,9 +82,13 @@ export async function startExchange(): Promise<Exchange> {
 const ofMarket = (records: StoredRecord[], symbol: string): StoredRecord[] =>
   records.filter(({ key }) => key === symbol)
 
-/** What of a record a replay has to give again. */
+/** What of a record a replay has to give again: all but the trace, which is the command's. */
 const plain = (records: readonly LogRecord[]) =>
-  records.map(({ key, headers, value }) => ({ key, headers, value: Buffer.from(value).toString('hex') }))
+  records.map(({ key, headers: { traceparent: _, ...headers }, value }) => ({
+    key,
+    headers,
+    value: Buffer.from(value).toString('hex'),
+  }))
 
 /** Waits until the runner owns the partition, and answers the state hash of a market in it. */
 export const hashOf = (runner: Runner, symbol: string): Promise<string> =>

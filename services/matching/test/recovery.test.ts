@@ -39,6 +39,28 @@ it('gives for any commands what the engine alone gives', async () => {
   await exchange.settled(trader)
 })
 
+it('hands the trace of a command on to its results, and neither bytes nor state know of it', async () => {
+  const trader = new Trader('AAA-BBB').orders(20)
+  const records = trader.take()
+  const traceOf = (seq: string | undefined) => `00-${String(seq).padStart(32, '7')}-${String(seq).padStart(16, '7')}-01`
+  const traced = records.map((record) => ({
+    ...record,
+    headers: { ...record.headers, traceparent: traceOf(record.headers.command_seq) },
+  }))
+  const runner = exchange.run()
+  await exchange.append(trader.partition, traced)
+  // Compares the bytes with those of an engine that was told of no trace.
+  await exchange.settled(trader)
+  expect(await hashOf(runner, 'AAA-BBB')).toBe(trader.engine().stateHash())
+  for (const { headers } of await exchange.results()) expect(headers.traceparent).toBe(traceOf(headers.command_seq))
+  await runner.stop()
+  // A replay compares what it makes again with what is there.
+  await tamper('delete from matching.snapshots')
+  const again = exchange.run()
+  expect(await hashOf(again, 'AAA-BBB')).toBe(trader.engine().stateHash())
+  await exchange.settled(trader)
+})
+
 it('takes up where it stopped: from a snapshot, from an older one, or from the beginning', async () => {
   const [first, second] = [new Trader('AAA-BBB').orders(30), new Trader('CCC-DDD').orders(5)]
   for (let round = 0; round < 5; round += 1) {

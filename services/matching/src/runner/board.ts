@@ -51,7 +51,11 @@ export class Board {
       const { symbol, command } = decodeCommand(record)
       const market = this.claim(symbol)
       if (market.stoppedReason !== '') return undefined
-      return this.applyTo(market, command)
+      const produced = this.applyTo(market, command)
+      // Handed on around the engine: its state and the bytes of its results know of no trace.
+      const { traceparent } = record.headers
+      if (produced && traceparent !== undefined) produced.record.headers.traceparent = traceparent
+      return produced
     } catch (error) {
       if (!(error instanceof UndecodableError)) throw error
       this.stoppedReason = error.message

@@ -61,13 +61,10 @@ export class OwnedPartition {
     this.snapshotWhenDue()
   }
 
-  /** Applies one command. Its trace goes into the headers of what came of it, and is seen neither by the engine nor in its state. */
   private match(record: StoredRecord): Produced | undefined {
-    const { traceparent } = record.headers
-    const span = this.tracing.enabled ? this.tracing.span('match', traceparent) : undefined
+    const span = this.tracing.enabled ? this.tracing.span('match', record.headers.traceparent) : undefined
     const produced = this.board.apply(record)
     span?.end()
-    if (produced && traceparent !== undefined) produced.record.headers.traceparent = traceparent
     return produced
   }
 
