@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { boundVariables } from '@bitka/gateway'
 import { ConfigError, loadConfig } from '@bitka/kernel'
 import { tracingShape } from '@bitka/service'
 import { z } from 'zod'
@@ -39,11 +40,12 @@ export const embeddedSchema = z.object({
 
 export type EmbeddedConfig = Omit<z.infer<typeof embeddedSchema>, 'BITKA_DATA_DIR'> & {
   dataDir: string
-  /** Variables of single services, such as BITKA_MATCHING_SNAPSHOT_EVERY: handed on, and checked by the service. */
+  /** Variables of single services, such as BITKA_MATCHING_SNAPSHOT_EVERY or BITKA_LIMIT_USER_PER_MINUTE: handed on, and checked by the service. */
   serviceVariables: Readonly<Record<string, string>>
 }
 
 const HANDED_ON = /^BITKA_(AUTH|LEDGER|MAIL|MARKET_DATA|MATCHING|OPERATOR2|ORDER)_/
+const isHandedOn = (name: string): boolean => HANDED_ON.test(name) || boundVariables.includes(name)
 /** Read elsewhere: by the crash points of tests, and by the commands of `./bitka`. */
 const ALSO_READ = /^BITKA_(CRASH_POINT|URL$)/
 
@@ -53,7 +55,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): E
   const serviceVariables: Record<string, string> = {}
   for (const [name, value] of Object.entries(env)) {
     if (ALSO_READ.test(name) || value === undefined) continue
-    if (HANDED_ON.test(name)) serviceVariables[name] = value
+    if (isHandedOn(name)) serviceVariables[name] = value
     else own[name] = value
   }
   const { BITKA_DATA_DIR, ...rest } = loadConfig(embeddedSchema, own, { prefix: 'BITKA_' })

@@ -29,6 +29,8 @@ describe('configuration', () => {
     ['BITKA_RATE_LIMIT_SCALE', '-1'],
     ['BITKA_LOG_LEVEL', 'loud'],
     ['BITKA_HTPT', '1'],
+    ['BITKA_LIMIT_USERS_PER_MINUTE', '1'],
+    ['BITKA_WS_PING', '1'],
   ])('refuses %s=%s with the variable’s name', (name, value) => {
     expect(() => readConfig({ [name]: value })).toThrow(ConfigError)
     expect(() => readConfig({ [name]: value })).toThrow(name)
@@ -44,6 +46,8 @@ describe('configuration', () => {
     expect(readConfig({ BITKA_MATCHING_SNAPSHOT_EVERY: '5' }).serviceVariables).toEqual({
       BITKA_MATCHING_SNAPSHOT_EVERY: '5',
     })
+    const bounds = { BITKA_LIMIT_USER_PER_MINUTE: '7', BITKA_WS_PING_MS: '9', BITKA_STREAMS_PER_ADDRESS: '3' }
+    expect(readConfig(bounds).serviceVariables).toEqual(bounds)
   })
 })
 

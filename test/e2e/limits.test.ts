@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { WebSocket } from 'ws'
 import { TestExchange } from './exchange.ts'
 import type { Person } from './person.ts'
 import { call, dataOf, essence, refusal } from './rest.ts'
@@ -5,7 +7,12 @@ import { call, dataOf, essence, refusal } from './rest.ts'
 let exchange: TestExchange
 let alice: Person
 beforeAll(async () => {
-  exchange = await TestExchange.startOwn({ BITKA_RATE_LIMIT_SCALE: '1', BITKA_PUBLIC_MARKETDATA: 'false' })
+  exchange = await TestExchange.startOwn({
+    BITKA_RATE_LIMIT_SCALE: '1',
+    BITKA_PUBLIC_MARKETDATA: 'false',
+    BITKA_LIMIT_ANONYMOUS_PER_MINUTE: '70',
+    BITKA_STREAMS_PER_ADDRESS: '1',
+  })
   alice = await exchange.person('alice')
 }, 120_000)
 afterAll(() => exchange?.stop(), 60_000)
@@ -19,12 +26,25 @@ it('market data needs a token where the exchange says so; the clock does not', a
   expect((await call(exchange.url, 'GET', '/v1/time')).status).toBe(200)
 })
 
+it('has as many WebSockets of an address as it was told', async () => {
+  const url = `${exchange.url.replace('http', 'ws')}/v1/marketdata/stream`
+  const first = new WebSocket(url)
+  try {
+    await once(first, 'open')
+    const [refused] = await once(new WebSocket(url), 'error')
+    expect(String(refused)).toMatch(/ 429$/)
+  } finally {
+    first.terminate()
+  }
+})
+
 it('a stranger who asks too often is told when to come back, and nobody else suffers', async () => {
-  const answers = await Promise.all(Array.from({ length: 130 }, () => call(exchange.url, 'GET', '/v1/time')))
+  const answers = await Promise.all(Array.from({ length: 80 }, () => call(exchange.url, 'GET', '/v1/time')))
   const refused = answers.find(({ status }) => status === 429)!
   expect(essence(refused)).toEqual(refusal('RATE_LIMITED', '/v1/time'))
   expect(refused.headers.get('retry-after')).toMatch(/^[1-9]\d*$/)
-  expect(refused.headers.get('ratelimit-policy')).toBe('"anonymous";q=120;w=60')
+  // As this exchange was told, not as it is by default.
+  expect(refused.headers.get('ratelimit-policy')).toBe('"anonymous";q=70;w=60')
   expect(refused.headers.get('ratelimit')).toMatch(/^"anonymous";r=0;t=\d+$/)
   expect((await alice.get('/v1/users/me')).status).toBe(200)
   expect((await call(exchange.url, 'GET', '/healthz')).status).toBe(200)
