@@ -3,7 +3,8 @@
 // exactly the files that .dockerignore lets into an image build. Options for tests: --dockerfile FILE, --images FILE,
 // --manifest FILE (further files with images), --no-build.
 import { spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -123,6 +124,7 @@ async function checkBuilds() {
   try {
     const copy = join(other, 'of', 'sources')
     copySources(copy)
+    const sources = stateOfSources()
     const epoch = spawnSync('git', ['log', '-1', '--format=%ct'], { cwd: root, encoding: 'utf8' }).stdout.trim()
     const env = { ...process.env, SOURCE_DATE_EPOCH: epoch }
     const parts = ['--parts', relative(copy, join(root, '.bitka/images'))]
@@ -131,8 +133,10 @@ async function checkBuilds() {
     run(copy, { ...env, TZ: 'Pacific/Chatham', LANG: 'de_DE.UTF-8' }, ['scripts/images.mjs', ...only, ...parts])
     run(root, env, ['scripts/build.mjs'])
     run(root, env, ['scripts/images.mjs', ...only])
+    if (stateOfSources() !== sources) return problems.push('the sources changed while they were built: run it again')
     for (const name of names) compare(name, join(root, 'dist/images'), join(copy, 'dist/images'))
     for (const name of names) await checkSbom(name)
+    for (const image of list.ours) if (image.program) checkStart(image)
     if (problems.length === 0)
       console.log(
         `images: ${names.length} images, the same files from two builds${full ? '' : ' (without Java: not Kafka)'}`,
@@ -146,10 +150,21 @@ function hasJava() {
   return ['java', 'javac', 'mvn'].every((command) => spawnSync(command, ['-version'], { stdio: 'ignore' }).status === 0)
 }
 
+/** The files that an image build would get. */
+function sourceFiles() {
+  const { stdout } = spawnSync(imagecheck, ['context', root], { encoding: 'utf8', maxBuffer: 1 << 26 })
+  return stdout.split('\n').filter(Boolean)
+}
+
+function stateOfSources() {
+  return sourceFiles()
+    .map((file) => `${file} ${statSync(join(root, file)).mtimeMs}`)
+    .join()
+}
+
 /** What an image build would get, and the installed packages. */
 function copySources(to) {
-  const { stdout } = spawnSync(imagecheck, ['context', root], { encoding: 'utf8', maxBuffer: 1 << 26 })
-  for (const file of stdout.split('\n').filter(Boolean)) {
+  for (const file of sourceFiles()) {
     cpSync(join(root, file), join(to, file), { recursive: true, verbatimSymlinks: true })
   }
   const { status, stderr } = spawnSync('cp', ['-al', 'node_modules', to], { cwd: root, encoding: 'utf8' })
@@ -175,4 +190,27 @@ async function checkSbom(name) {
   const validator = new CycloneDX.Validation.JsonStrictValidator(CycloneDX.Spec.Version.v1dot6)
   const error = await validator.validate(text)
   if (error !== null) problems.push(`${name}: the SBOM is no CycloneDX 1.6: ${JSON.stringify(error).slice(0, 300)}`)
+}
+
+/** Away from here, where a package that was forgotten would be found in the repository, the program starts and asks for its settings. */
+function checkStart({ name, program }) {
+  const folder = mkdtempSync(join(tmpdir(), 'bitka-image-'))
+  try {
+    cpSync(join(root, 'dist/images', name, 'app'), folder, { recursive: true })
+    const { externals } = JSON.parse(readFileSync(join(root, 'dist/programs.json'), 'utf8'))[program]
+    const needed = externals.filter((one) => !['bufferutil', 'pg-native', 'utf-8-validate'].includes(one))
+    const imports = needed.map((one) => `await import(${JSON.stringify(one)})`).join('\n')
+    const options = { cwd: folder, env: { PATH: process.env.PATH }, encoding: 'utf8', timeout: 60_000 }
+    const loaded = spawnSync(process.execPath, ['--input-type=module', '-e', imports], options)
+    if (loaded.status !== 0) problems.push(`${name}: a package is missing: ${lastLines(loaded.stderr)}`)
+    const started = spawnSync(process.execPath, ['--tls-min-v1.3', 'main.mjs'], options)
+    if (!/bad configuration|usage:|variables:/i.test(started.stdout + started.stderr))
+      problems.push(`${name}: does not start: ${lastLines(started.stderr)}`)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+function lastLines(text) {
+  return text.trim().split('\n').slice(-6).join('\n')
 }
