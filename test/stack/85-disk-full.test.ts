@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdir, open, readFile, rm } from 'node:fs/promises'
+import { mkdir, open, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { waitFor } from '@bitka/testkit'
@@ -24,7 +24,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await disk?.remove()
-}, 120_000)
+}, 300_000)
 
 const kafka = async (): Promise<{ pid?: number; restarts: number }> => {
   const found = (await world.stack.controls.processes()).find(({ name }) => name === 'kafka')
@@ -92,7 +92,7 @@ class SmallDisk {
     } finally {
       await world.stack.controls.start('kafka')
     }
-    await world.ready()
+    await world.ready(180_000)
   }
 }
 
@@ -103,65 +103,77 @@ class FileLimit {
   private busy: Promise<void> = Promise.resolve()
 
   async fill(): Promise<void> {
-    await this.limit()
+    const { pid } = await kafka()
+    if (pid === undefined) throw new Error('the broker does not run')
+    await this.limit(pid)
     this.timer = setInterval(() => {
-      this.busy = this.busy.then(() => this.limit())
+      this.busy = this.busy.then(() => this.limitNext())
     }, 50)
   }
 
   async free(): Promise<void> {
     clearInterval(this.timer)
     await this.busy
-    for (const pid of this.limited) await run('prlimit', ['--pid', String(pid), '--fsize=unlimited:']).catch(() => {})
+    for (const pid of this.limited) await setLimit(pid, 'unlimited').catch(() => {})
   }
 
-  private async limit(): Promise<void> {
+  private async limitNext(): Promise<void> {
     const { pid } = await kafka()
-    if (pid === undefined || this.limited.has(pid)) return
-    this.limited.add(pid)
-    // The soft limit alone, which we may take back. Nothing is written to the terminal: a broker that has just died is gone.
-    await run('prlimit', ['--pid', String(pid), '--fsize=0:']).catch(() => {})
+    // One that has just died is gone.
+    if (pid !== undefined && !this.limited.has(pid)) await this.limit(pid).catch(() => {})
   }
+
+  private async limit(pid: number): Promise<void> {
+    await setLimit(pid, '0')
+    this.limited.add(pid)
+  }
+}
+
+/** The soft limit alone, which its owner may take back. */
+async function setLimit(pid: number, bytes: string): Promise<void> {
+  const { uid, gid } = await stat(`/proc/${pid}`)
+  const account = process.getuid?.() === 0 ? { uid, gid } : {}
+  await run('prlimit', ['--pid', String(pid), `--fsize=${bytes}:`], account)
 }
 
 /** Trades until the log can take no more, sees that the exchange says so, makes room, and holds everything to its promises. */
 async function survives(fault: { fill(): Promise<void>; free(): Promise<void> }): Promise<void> {
   const before = world.load.acknowledged.size
   world.load.start()
-  await waitFor(() => world.load.acknowledged.size > before + 20, { timeoutMs: 60_000, what: 'work under way' })
-  const { restarts } = await kafka()
-  await fault.fill()
   try {
-    await waitFor(async () => (await world.readiness()) === 503, {
-      timeoutMs: 60_000,
-      what: 'readiness to say that the log is gone',
-    })
-    await waitFor(async () => (await kafka()).restarts >= restarts + RESTARTS, {
-      timeoutMs: 120_000,
-      what: 'the broker to try again in vain',
-    })
-    expect(await world.readiness()).toBe(503)
-    // Money that needs no log still moves.
-    const transfers = (): number =>
-      [...world.load.acknowledged.values()].filter(({ kind }) => kind === 'transfer').length
-    const moved = transfers()
-    await waitFor(() => transfers() > moved + 3, { what: 'transfers while the log is gone' })
+    await waitFor(() => world.load.acknowledged.size > before + 20, { timeoutMs: 60_000, what: 'work under way' })
+    const { restarts } = await kafka()
+    await fault.fill()
+    try {
+      await waitFor(async () => (await kafka()).restarts >= restarts + RESTARTS, {
+        timeoutMs: 180_000,
+        what: 'the broker to die, and to try again in vain',
+      })
+      await waitFor(async () => (await world.readiness()) === 503, { what: 'readiness to say that the log is gone' })
+      // Money that needs no log still moves.
+      const moved = transfers()
+      await waitFor(() => transfers() > moved + 3, { timeoutMs: 60_000, what: 'transfers while the log is gone' })
+      expect(await world.readiness()).toBe(503)
+    } finally {
+      await fault.free()
+    }
+    await world.ready(180_000)
+    const after = world.load.acknowledged.size
+    await waitFor(() => world.load.acknowledged.size > after + 20, { timeoutMs: 60_000, what: 'work afterwards' })
   } finally {
-    await fault.free()
+    await world.load.stop()
   }
-  await world.ready()
-  const after = world.load.acknowledged.size
-  await waitFor(() => world.load.acknowledged.size > after + 20, { timeoutMs: 60_000, what: 'work afterwards' })
-  await world.load.stop()
   await world.checkEverything()
   await waitFor(async () => expect(await world.logGaps()).toEqual([]) ?? true, { timeoutMs: 30_000, intervalMs: 1_000 })
 }
+
+const transfers = (): number => [...world.load.acknowledged.values()].filter(({ kind }) => kind === 'transfer').length
 
 const brokerLog = (): Promise<string> => readFile(join(world.stack.home, 'log', 'kafka.log'), 'utf8')
 
 test('the broker can write no byte more, and goes on when it can', async () => {
   await survives(new FileLimit())
-}, 420_000)
+}, 600_000)
 
 test('the disk of the event log is full, and goes on when there is room', async () => {
   disk = new SmallDisk(world.stack.home)
@@ -174,4 +186,4 @@ test('the disk of the event log is full, and goes on when there is room', async 
   const said = (await brokerLog()).length
   await survives(disk)
   expect((await brokerLog()).slice(said)).toMatch(/No space left on device/)
-}, 420_000)
+}, 600_000)
