@@ -52,7 +52,7 @@ export const serviceTable: readonly ServiceRow[] = [
 ]
 
 export type InfrastructureRow = {
-  name: 'envoy' | 'kafka' | 'kafka-admin' | 'postgres' | 'internal-caller'
+  name: 'envoy' | 'kafka' | 'kafka-admin' | 'postgres' | 'internal-caller' | 'collector'
   uid: number
   /** Host names in its certificate, for clients that check those. */
   dnsNames: readonly string[]
@@ -66,6 +66,8 @@ export const infrastructure: readonly InfrastructureRow[] = [
   { name: 'kafka-admin', uid: 47_911, dnsNames: [] },
   // An example of a program outside the deployment: docs/internal-callers.md.
   { name: 'internal-caller', uid: 47_920, dnsNames: [] },
+  // Takes spans from everybody: deploy/observability.
+  { name: 'collector', uid: 47_940, dnsNames: [] },
   { name: 'postgres', uid: 65_534, dnsNames: ['localhost'] },
 ]
 
