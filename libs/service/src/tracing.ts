@@ -16,8 +16,10 @@ function isSafe(endpoint: string): boolean {
 export const tracingShape = {
   /** The OpenTelemetry collector, such as https://collector:4318; plain http only on loopback. Unset: no tracing. */
   BITKA_OTLP_ENDPOINT: z
-    .url({ protocol: /^https?$/ })
-    .refine(isSafe, 'must be https, or http on loopback')
+    .union([
+      z.literal('').transform(() => undefined),
+      z.url({ protocol: /^https?$/ }).refine(isSafe, 'must be https, or http on loopback'),
+    ])
     .optional(),
   /** Of how many of the traces that begin in this process spans are recorded, 0 to 1. */
   BITKA_TRACE_RATIO: z.coerce.number().min(0).max(1).default(0.05),
