@@ -15,7 +15,7 @@ const { values } = parseArgs({
   options: { manifests: { type: 'string' }, json: { type: 'boolean', default: false }, render: { type: 'string' } },
 })
 /** What somebody applies. */
-const applied = ['k8s/overlays/gke', 'k8s/overlays/k3s', 'k8s/spire']
+const applied = ['k8s/overlays/gke', 'k8s/overlays/k3s', 'k8s/spire', 'k8s/monitoring/gke', 'k8s/monitoring/k3s']
 const programs = goTools('deploy/k8s/tools', [
   'sigs.k8s.io/kustomize/kustomize/v5',
   'github.com/yannh/kubeconform/cmd/kubeconform',

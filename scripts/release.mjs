@@ -191,7 +191,7 @@ function pinBases() {
 }
 
 function filesWithImages() {
-  const folders = ['k8s/base', 'k8s/overlays', 'k8s/components', 'k8s/spire'].filter((folder) =>
+  const folders = ['k8s/base', 'k8s/overlays', 'k8s/components', 'k8s/monitoring', 'k8s/spire'].filter((folder) =>
     existsSync(join(root, folder)),
   )
   const inFolders = folders.flatMap((folder) =>
@@ -273,12 +273,13 @@ function sign(images) {
   rmSync(predicate)
 }
 
-/** Writes the digests into both overlays and into what compose is given beside its file. */
+/** Writes the digests into the overlays and into what compose is given beside its file. */
 function nameByDigest(images) {
   const digests = new Map(images.map(({ name, digest }) => [name, digest]))
-  const overlays = join(root, 'k8s/overlays')
-  for (const overlay of existsSync(overlays) ? readdirSync(overlays) : []) {
-    const file = join(overlays, overlay, 'kustomization.yaml')
+  const folders = ['k8s/overlays', 'k8s/monitoring'].map((name) => join(root, name)).filter(existsSync)
+  for (const file of folders.flatMap((folder) =>
+    readdirSync(folder).map((name) => join(folder, name, 'kustomization.yaml')),
+  )) {
     const document = parseDocument(readFileSync(file, 'utf8'))
     for (const entry of document.get('images')?.items ?? []) {
       const name = entry.get('name').replace('bitka/', '')

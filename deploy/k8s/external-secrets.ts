@@ -5,7 +5,8 @@ import { secretTable } from './secrets.ts'
 /** The Secrets of an overlay whose values lie in a store outside of the cluster: one entry `bitka-NAME` each, a JSON object. */
 export const externalSecrets = (overlay: string): JsonObject[] =>
   secretTable
-    .filter(({ madeBy, overlays }) => madeBy === undefined && (overlays?.includes(overlay) ?? true))
+    .filter(({ namespace, madeBy }) => namespace === undefined && madeBy === undefined)
+    .filter(({ overlays }) => overlays?.includes(overlay) ?? true)
     .map(({ name, keys, type }) => ({
       apiVersion: 'external-secrets.io/v1',
       kind: 'ExternalSecret',

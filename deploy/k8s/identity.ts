@@ -7,8 +7,8 @@ type ClusterSpiffeId = {
   spec: { workloadSelectorTemplates: string[] }
 }
 
-/** PostgreSQL is CloudNativePG's, whose own authority makes its certificates. */
-const notInCluster = ['bitka-postgres']
+/** PostgreSQL is CloudNativePG's, whose own authority makes its certificates; the collector is in the namespace `monitoring`. */
+const notInCluster = ['bitka-postgres', 'bitka-collector']
 /** Strimzi names its brokers' service account itself. */
 const strimziAccount = { name: 'bitka-kafka', account: `k8s:sa:${kafkaCluster}-kafka` } as const
 

@@ -1,6 +1,7 @@
 import { edgePorts } from '../envoy/render.ts'
 import { type ServiceRow, serviceTable } from '../table/index.ts'
 import {
+  collectorPort,
   commonLabels,
   kafkaCluster,
   monitoringNamespace,
@@ -19,7 +20,7 @@ const outside = (namespace: string, labels: Record<string, string>): JsonObject 
   podSelector: { matchLabels: labels },
 })
 const prometheus = outside(monitoringNamespace, { 'app.kubernetes.io/name': 'prometheus' })
-const collector = outside(monitoringNamespace, { 'app.kubernetes.io/name': 'otel-collector' })
+const collector = outside(monitoringNamespace, { [WORKLOAD_LABEL]: 'collector' })
 const strimziOperator = outside('strimzi', { 'strimzi.io/kind': 'cluster-operator' })
 const cnpgOperator = outside('cnpg-system', { 'app.kubernetes.io/name': 'cloudnative-pg' })
 
@@ -27,8 +28,6 @@ const tcp = (...ports: number[]): Json[] => ports.map((port) => ({ protocol: 'TC
 
 export const kafkaPorts = { mesh: 9093, controlPlane: 9090, replication: 9091, agent: 8443, metrics: 9404 } as const
 export const postgresPorts = { sql: 5432, status: 8000, metrics: 9187 } as const
-/** OTLP over HTTP. */
-export const COLLECTOR_PORT = 4318
 
 /** The internet without the networks that a cluster, a company or a cloud's metadata server has. */
 const internet: JsonObject = {
@@ -77,7 +76,7 @@ function servicePolicy(row: ServiceRow): JsonObject {
             { to: [kafkaPods], ports: tcp(kafkaPorts.mesh) },
           ]
         : []),
-      { to: [collector], ports: tcp(COLLECTOR_PORT) },
+      { to: [collector], ports: tcp(collectorPort) },
       // Mailgun has many addresses; a policy knows no names.
       ...(name === 'notification' ? [{ to: [internet], ports: tcp(443) }] : []),
     ],

@@ -25,6 +25,9 @@ export const databaseUrl = (role: string): string =>
 
 /** Where Prometheus, Loki and the collector run. */
 export const monitoringNamespace = 'monitoring'
+/** OTLP over HTTP. */
+export const collectorPort = 4318
+export const collectorUrl = `https://collector.${monitoringNamespace}.svc.cluster.local:${collectorPort}`
 
 /** Labels that every object of ours has. */
 export const commonLabels = (name: string): Record<string, string> => ({

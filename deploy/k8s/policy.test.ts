@@ -365,15 +365,15 @@ const expectedOut = lines(`
   * > kube-system/kube-dns:53
   * > kube-system/kube-dns:53/UDP
   notification > 0.0.0.0/0 but private:443
-  gateway > monitoring/otel-collector:4318
-  auth > monitoring/otel-collector:4318
-  user > monitoring/otel-collector:4318
-  ledger > monitoring/otel-collector:4318
-  order > monitoring/otel-collector:4318
-  matching > monitoring/otel-collector:4318
-  market-data > monitoring/otel-collector:4318
-  notification > monitoring/otel-collector:4318
-  audit > monitoring/otel-collector:4318
+  gateway > monitoring/collector:4318
+  auth > monitoring/collector:4318
+  user > monitoring/collector:4318
+  ledger > monitoring/collector:4318
+  order > monitoring/collector:4318
+  matching > monitoring/collector:4318
+  market-data > monitoring/collector:4318
+  notification > monitoring/collector:4318
+  audit > monitoring/collector:4318
 `)
 const expectedOf = {
   k3s: {
@@ -480,6 +480,7 @@ describe.each(overlays)('secrets of %s', (overlay) => {
   const manifests = all[overlay]
   const known = new Map(
     secretTable
+      .filter(({ namespace }) => namespace === undefined)
       .filter(({ overlays: only }) => only?.includes(overlay) ?? true)
       .map(({ name, keys }) => [name, new Set(Object.keys(keys))]),
   )
@@ -675,35 +676,100 @@ describe('the settings', () => {
   })
 })
 
-describe('SPIRE', () => {
-  it('has the rights over its host that it needs, and only where it needs them', () => {
-    const exceptions = workloads(all.spire).flatMap((manifest) => {
-      const pod = podOf(manifest)
-      const { name } = manifest.metadata
-      return [
-        ...['hostNetwork', 'hostPID', 'hostIPC'].filter((key) => pod[key]).map((key) => `${name} ${key}`),
-        ...(pod.volumes ?? [])
-          .filter((volume: Manifest) => volume.hostPath)
-          .map((volume: Manifest) => `${name} ${volume.hostPath.path}`),
-        ...containersOf(manifest)
-          .filter((container) => container.securityContext?.privileged)
-          .map((container) => `${container.name} privileged`),
-      ]
-    })
-    expect(exceptions.sort()).toEqual([
-      'spiffe-csi-driver /run/spire/agent-sockets',
-      'spiffe-csi-driver /var/lib/kubelet/plugins/csi.spiffe.io',
-      'spiffe-csi-driver /var/lib/kubelet/plugins_registry',
-      'spiffe-csi-driver /var/lib/kubelet/pods',
-      'spiffe-csi-driver privileged',
-      'spire-agent /run/spire/agent-sockets',
-      'spire-agent hostPID',
-    ])
-    for (const manifest of workloads(all.spire)) {
-      for (const { securityContext, resources } of containersOf(manifest)) {
+/** What a pod may do to its node. */
+const rightsOverHost = (manifests: Manifest[]): string[] =>
+  workloads(manifests).flatMap((manifest) => {
+    const pod = podOf(manifest)
+    const { name } = manifest.metadata
+    return [
+      ...['hostNetwork', 'hostPID', 'hostIPC'].filter((key) => pod[key]).map((key) => `${name} ${key}`),
+      ...(pod.volumes ?? [])
+        .filter((volume: Manifest) => volume.hostPath)
+        .map((volume: Manifest) => `${name} ${volume.hostPath.path}`),
+      ...containersOf(manifest).flatMap(({ name: container, securityContext: own }) => [
+        ...(own.privileged ? [`${container} privileged`] : []),
+        ...(own.runAsUser === 0 ? [`${container} root`] : []),
+        ...(own.capabilities?.add ?? []).map((capability: string) => `${container} ${capability}`),
+      ]),
+    ]
+  })
+
+describe.each(['spire', 'monitoringGke', 'monitoringK3s'] as const)('beside the exchange, %s', (part) => {
+  const manifests = all[part]
+
+  it('has the rights over its nodes that are written down here', () => {
+    const expected = {
+      spire: [
+        'spiffe-csi-driver /run/spire/agent-sockets',
+        'spiffe-csi-driver /var/lib/kubelet/plugins/csi.spiffe.io',
+        'spiffe-csi-driver /var/lib/kubelet/plugins_registry',
+        'spiffe-csi-driver /var/lib/kubelet/pods',
+        'spiffe-csi-driver privileged',
+        'spire-agent /run/spire/agent-sockets',
+        'spire-agent hostPID',
+        'spire-agent root',
+      ],
+      monitoringGke: [],
+      monitoringK3s: [
+        'collector /var/lib/bitka-collector',
+        'collector /var/log/pods',
+        'collector DAC_READ_SEARCH',
+        'collector root',
+      ],
+    }[part]
+    expect(rightsOverHost(manifests).sort()).toEqual(expected)
+  })
+
+  it('has limits, images that stay, nothing to write to, and no door', () => {
+    for (const manifest of workloads(manifests)) {
+      for (const { image, securityContext, resources } of containersOf(manifest)) {
+        expect(image).toMatch(/(@sha256:[0-9a-f]{64}|:v?\d+\.\d+[\w.-]*)$/)
         expect(securityContext.readOnlyRootFilesystem).toBe(true)
+        if (!securityContext.privileged) expect(securityContext.capabilities.drop).toEqual(['ALL'])
         expect(Object.keys(resources.limits)).toEqual(['cpu', 'memory'])
       }
     }
+    for (const { spec } of ofKind(manifests, 'Service')) expect(spec.type).toBe('ClusterIP')
+  })
+
+  it('takes no connection that a policy does not name', () => {
+    const deny = one(manifests, 'NetworkPolicy', 'default-deny-ingress').spec
+    expect(deny).toEqual({ podSelector: {}, policyTypes: ['Ingress'], ingress: [] })
+    const selected = ofKind(manifests, 'NetworkPolicy').map(({ spec }) =>
+      JSON.stringify(spec.podSelector.matchLabels ?? {}),
+    )
+    // Grafana has a Service for kubectl port-forward alone.
+    for (const { metadata, spec } of ofKind(manifests, 'Service').filter(
+      (service) => service.metadata.name !== 'grafana',
+    ))
+      expect([metadata.name, selected.includes(JSON.stringify(spec.selector))]).toEqual([metadata.name, true])
+  })
+})
+
+describe.each(['monitoringGke', 'monitoringK3s'] as const)('observability, %s', (part) => {
+  const manifests = all[part]
+  const data = (name: string): Record<string, string> =>
+    manifests.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name.startsWith(`${name}-`))?.data
+
+  it('has every dashboard and alert of deploy/observability', () => {
+    const dashboards = readdirSync(join(root, 'deploy/observability/dashboards')).filter((name) =>
+      name.endsWith('.json'),
+    )
+    expect(Object.keys(data('grafana-dashboards')).sort()).toEqual(dashboards.sort())
+    expect(data('prometheus')['alerts.yaml']).toBe(readFileSync(join(root, 'deploy/observability/alerts.yaml'), 'utf8'))
+  })
+
+  it('has a store of logs only where it is needed', () => {
+    const isOwn = part === 'monitoringK3s'
+    expect(ofKind(manifests, 'StatefulSet').some(({ metadata }) => metadata.name === 'loki')).toBe(isOwn)
+    expect(data('collector')['collector.yaml']?.includes('filelog')).toBe(isOwn)
+    expect(data('grafana-sources')['bitka.yaml']?.includes('loki')).toBe(isOwn)
+  })
+
+  it('gives the collector the identity that services look for, and refers to secrets of the table', () => {
+    const { spec } = one(manifests, 'ClusterSPIFFEID', 'bitka-collector')
+    expect(spec.spiffeIDTemplate.replace('{{ .TrustDomain }}', trustDomain)).toBe(spiffeId(trustDomain, 'collector'))
+    const secrets = [...walk(manifests)].filter(([path]) => path.at(-1) === 'secretName').map(([, value]) => value)
+    expect(secrets).toEqual(secretTable.filter(({ namespace }) => namespace === 'monitoring').map(({ name }) => name))
   })
 })

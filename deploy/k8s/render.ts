@@ -6,6 +6,7 @@ import { externalSecrets } from './external-secrets.ts'
 import { identityManifests } from './identity.ts'
 import { jobManifests } from './jobs.ts'
 import { kafkaManifests } from './kafka.ts'
+import { monitoringFiles } from './monitoring.ts'
 import { networkPolicies } from './network.ts'
 import type { JsonObject } from './pods.ts'
 import { serviceManifests } from './services.ts'
@@ -37,6 +38,7 @@ export function renderAll(): Map<string, string> {
   files.set('overlays/gke/generated/envoy.yaml', edgeBehindGoogle())
   for (const name of ['server.conf', 'agent.conf', 'controller-manager.yaml'])
     files.set(`spire/generated/${name}`, repositoryFile(`deploy/spire/k8s/${name}`))
+  for (const [path, content] of monitoringFiles()) files.set(`monitoring/${path}`, content)
   const list = [...files.keys()]
     .map((path) => /^base\/(generated\/(?!envoy\/|seed).*)$/.exec(path)?.[1])
     .filter((path) => path !== undefined)

@@ -17,8 +17,10 @@ export function lintK8s(...args: string[]): { status: number | null; stdout: str
   return spawnSync(process.execPath, ['scripts/lint-k8s.mjs', ...args], options)
 }
 
-/** What is applied, as kustomize makes it: the overlays and SPIRE. */
-export function renderedManifests(): Record<'gke' | 'k3s' | 'spire', Manifest[]> {
+type Applied = 'gke' | 'k3s' | 'spire' | 'monitoringGke' | 'monitoringK3s'
+
+/** What is applied, as kustomize makes it: the exchange, SPIRE and what watches them. */
+export function renderedManifests(): Record<Applied, Manifest[]> {
   const folder = mkdtempSync(join(tmpdir(), 'bitka-rendered-'))
   try {
     const { status, stderr } = lintK8s('--render', folder)
@@ -29,6 +31,8 @@ export function renderedManifests(): Record<'gke' | 'k3s' | 'spire', Manifest[]>
       gke: read('k8s-overlays-gke.yaml'),
       k3s: read('k8s-overlays-k3s.yaml'),
       spire: read('k8s-spire.yaml'),
+      monitoringGke: read('k8s-monitoring-gke.yaml'),
+      monitoringK3s: read('k8s-monitoring-k3s.yaml'),
     }
   } finally {
     rmSync(folder, { recursive: true, force: true })

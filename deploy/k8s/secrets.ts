@@ -3,6 +3,8 @@ import { backends, databaseUrl } from './platform.ts'
 /** A Secret that the manifests refer to. Who installs the exchange makes it; nothing here has a value. */
 export type SecretSpec = {
   name: string
+  /** Where it is; with the exchange unless given. */
+  namespace?: string
   /** What the value of each key is. */
   keys: Readonly<Record<string, string>>
   /** Overlays that need it; all of them unless given. */
@@ -55,6 +57,11 @@ export const secretTable: readonly SecretSpec[] = [
     name: 'dns-tsig',
     overlays: ['k3s'],
     keys: { secret: 'the TSIG key that may write the _acme-challenge record of the public host, in base64' },
+  },
+  {
+    name: 'grafana',
+    namespace: 'monitoring',
+    keys: { 'admin-password': 'the password of the user admin of Grafana' },
   },
   { name: 'public-tls', madeBy: 'cert-manager', keys: { 'tls.crt': 'the public certificate', 'tls.key': 'its key' } },
   { name: 'postgres-ca', madeBy: 'CloudNativePG', keys: { 'ca.crt': "the roots of PostgreSQL's certificate" } },

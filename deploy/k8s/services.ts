@@ -1,6 +1,6 @@
 import type { ServiceName } from '@bitka/mesh'
 import { type ServiceRow, serviceTable } from '../table/index.ts'
-import { commonLabels, hostOf, kafkaBrokers, PHASE_LABEL, WORKLOAD_LABEL } from './platform.ts'
+import { collectorUrl, commonLabels, hostOf, kafkaBrokers, PHASE_LABEL, WORKLOAD_LABEL } from './platform.ts'
 import {
   containerSecurity,
   databaseCaMount,
@@ -70,6 +70,8 @@ function environment(row: ServiceRow): Json[] {
     ...spiffeEnv,
     value('BITKA_METRICS_HOST', '0.0.0.0'),
     value('BITKA_METRICS_PORT', metricsPort),
+    value('BITKA_OTLP_ENDPOINT', collectorUrl),
+    fromSite('BITKA_TRACE_RATIO', 'traceRatio'),
     ...(peers.length > 0 ? [value('BITKA_PEERS', peers.join(','))] : []),
     ...(database
       ? [
