@@ -78,7 +78,7 @@ function checkTarget(target, stages) {
 
 /** Every YAML file with manifests that are applied or run. */
 function manifests() {
-  const folders = ['k8s/base', 'k8s/overlays', 'k8s/components', 'k8s/spire']
+  const folders = ['k8s/base', 'k8s/overlays', 'k8s/components', 'k8s/monitoring', 'k8s/spire']
     .map((name) => join(root, name))
     .filter(existsSync)
   const inFolders = folders.flatMap((folder) =>
