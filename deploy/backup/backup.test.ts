@@ -11,6 +11,7 @@ import pg from 'pg'
 import { chain, GENESIS } from '../../services/audit/src/domain/chain.ts'
 import { takeBackup } from './base-backup.ts'
 import { baseKey, listBackups } from './manifest.ts'
+import { prepareForNewLog } from './new-log.ts'
 import { type RestoreTarget, restore } from './restore.ts'
 import { prune } from './retention.ts'
 import { backupOnce } from './run.ts'
@@ -51,7 +52,7 @@ async function withClient<T>(url: string, fn: (client: pg.Client) => Promise<T>)
 /** The schemas of ledger and order, and accounts with something in them. */
 async function makeExchange(adminUrl: string): Promise<{ url: string; accounts: string[]; world: string }> {
   const url = await createDatabase(adminUrl, 'bitka')
-  const services = ['ledger', 'order', 'audit']
+  const services = ['ledger', 'order', 'audit', 'matching']
   await bootstrapDatabase({
     adminUrl: url,
     services: services.map((service) => ({ service, ownerPassword: 'owner', appPassword: 'app' })),
@@ -112,6 +113,14 @@ async function writeAudit(client: pg.Client): Promise<void> {
     )
   }
 }
+
+/** A command in the outbox, sent long ago. */
+const command = (client: pg.Client, seq: number) =>
+  client.query(
+    `insert into "order".outbox (topic, partition, key, headers, value, sent_at)
+     values ('trading.orders.commands', 2, 'BTC-THB', $1, '', now() - interval '1 day')`,
+    [{ command_seq: String(seq), 'event-id': newId() }],
+  )
 
 /** People who transfer all the time; remembers what was acknowledged, and in which order. */
 function startTransfers(url: string, accounts: readonly string[]): { done: string[]; stop(): Promise<void> } {
@@ -359,6 +368,44 @@ describe('backup and restore', () => {
     // The segments before it went with the backup that needed them.
     expect((await archivedWal(options.store)).every((name) => name.slice(8) >= newest!.firstWal.slice(8))).toBe(true)
     expect(await prune(options.store, { daily: 0, weekly: 0 }, silentLogger)).toEqual([])
+  })
+
+  it('prepares a database for a new log, when nobody uses it and every command is kept', async () => {
+    const url = await restoreInto('new-log', 'backup')
+    const lines: string[] = []
+    const prepare = () => prepareForNewLog({ url, print: (line) => lines.push(line) })
+    await withClient(url, async (client) => {
+      await client.query(
+        `insert into "order".markets values ('BTC-THB', 'BTC', 'THB', 8, 2, '0.01', '0.0001', '1', '2', '1', 1, 1, 1, 9, 2, 1,
+           4, true, now(), now())`,
+      )
+      // Three commands, of which the log had two, and an event that was sent long ago.
+      for (const seq of [1, 2, 3]) await command(client, seq)
+      await client.query(
+        `insert into audit.outbox (topic, key, headers, value, sent_at) values ('old', '', '{}', '', now() - interval '1 day'),
+           ('new', '', '{}', '', now())`,
+      )
+      await client.query(`insert into ledger.consumer_cursors values ('g', 't', 2, 17, 17, 'it stopped', now())`)
+      await client.query(
+        `insert into matching.snapshots values (2, 'BTC-THB', 2, 2, 2, 9, 9, 1, '', sha256(''), now())`,
+      )
+      await expect(prepare()).rejects.toThrow('the exchange must be stopped: postgres is connected')
+    })
+    await withClient(url, (client) => client.query(`delete from "order".outbox where headers ->> 'command_seq' = '2'`))
+    await expect(prepare()).rejects.toThrow('the outbox has 2 of 3 commands of BTC-THB: a new log cannot be made of it')
+    expect(lines).toEqual([])
+    await withClient(url, (client) => command(client, 2))
+    await prepare()
+    expect(lines[0]).toBe('prepared for a new log: 3 commands and 1 other events will be sent into it')
+    await withClient(url, async (client) => {
+      const { rows } = await client.query(
+        `select (select count(*)::int from "order".outbox where sent_at is not null) as sent,
+           (select array_agg(topic) from audit.outbox where sent_at is not null) as other,
+           (select count(*)::int from matching.snapshots) as snapshots,
+           (select json_build_array(next_offset, stopped_offset) from ledger.consumer_cursors) as cursor`,
+      )
+      expect(rows).toEqual([{ sent: 0, other: ['old'], snapshots: 0, cursor: [0, null] }])
+    })
   })
 
   it('restores into an empty folder only', async () => {
