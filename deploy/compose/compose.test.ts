@@ -130,6 +130,21 @@ describe('the networks', () => {
   })
 })
 
+it('records traces where the collector takes them', () => {
+  const endpoint = new URL(service('order').environment?.['BITKA_OTLP_ENDPOINT'] ?? '')
+  const { receivers } = parse(readFileSync(join(repository, 'deploy/observability/collector.yaml'), 'utf8')) as {
+    receivers: { otlp: { protocols: { http: { endpoint: string; tls: object } } } }
+  }
+  const { http } = receivers.otlp.protocols
+  expect({ host: endpoint.hostname, port: endpoint.port, tls: endpoint.protocol === 'https:' }).toEqual({
+    host: 'collector',
+    port: http.endpoint.split(':')[1],
+    tls: http.tls !== undefined,
+  })
+  const uid = infrastructure.find(({ name }) => name === 'collector')?.uid
+  expect(service('collector-svid').user).toBe(`${uid}:${uid}`)
+})
+
 describe('identities', () => {
   const labels = registrationEntries('compose', 'bitka.local').map(({ selectors }) => selectors[0]?.value)
 
