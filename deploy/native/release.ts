@@ -17,7 +17,10 @@ export function makeRelease(home: string, services: readonly string[]): string {
   const release = join(home, 'release')
   const next = `${release}.next`
   rmSync(next, { recursive: true, force: true })
-  const copy = (from: string, to: string): void => cpSync(from, to, { recursive: true, dereference: true })
+  // What is packed for containers lies beside the bundles.
+  const images = join(root, 'dist', 'images')
+  const copy = (from: string, to: string): void =>
+    cpSync(from, to, { recursive: true, dereference: true, filter: (path) => path !== images })
   for (const folder of [...folders, ...services.map((name) => `services/${name}/migrations`)]) {
     if (existsSync(join(root, folder))) copy(join(root, folder), join(next, folder))
   }
