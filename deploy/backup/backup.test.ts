@@ -16,9 +16,10 @@ import { type RestoreTarget, restore } from './restore.ts'
 import { prune } from './retention.ts'
 import { backupOnce } from './run.ts'
 import { openWith, sealFor } from './seal.ts'
+import { type CheckSignature, newSigningKey, type Sign, signedByOneOf, signWith } from './sign.ts'
 import { folderStore } from './store.ts'
 import { verify } from './verify.ts'
-import { archivedWal, archiveSettings, shipWal } from './wal.ts'
+import { archivedWal, archiveSettings, readWal, shipWal } from './wal.ts'
 
 const seed = Number(process.env.BITKA_SEED ?? Date.now() % 1_000_000)
 const FAST = { fsync: 'off' }
@@ -167,6 +168,7 @@ describe('backup and restore', () => {
   let adminPassword: string
   let options: Parameters<typeof takeBackup>[0]
   let spoolDir: string
+  let sign: Sign
   const restored: EmbeddedPostgres[] = []
   const place = (name: string): string => join(folder, name)
 
@@ -186,7 +188,12 @@ describe('backup and restore', () => {
     await writeFile(place('recipients'), `${await identityToRecipient(identity)}\n`)
     await writeFile(place('other-identity'), `${await generateIdentity()}\n`)
     const sealed = await sealFor(place('recipients'))
-    options = { url: server.adminUrl, dataDir, store: folderStore(place('store')), ...sealed, log: silentLogger }
+    const { privateKeyPem, publicKey } = newSigningKey()
+    await writeFile(place('signing-key'), privateKeyPem)
+    await writeFile(place('signers'), `# the machine of the database\n${publicKey}\n`)
+    await writeFile(place('other-signers'), newSigningKey().publicKey)
+    sign = await signWith(place('signing-key'))
+    options = { url: server.adminUrl, dataDir, store: folderStore(place('store')), ...sealed, sign, log: silentLogger }
   })
 
   afterAll(async () => {
@@ -198,6 +205,7 @@ describe('backup and restore', () => {
     const result = await restore({
       store,
       openSeal,
+      checkSignature: await signedByOneOf(place('signers')),
       target,
       dataDir: place(`${name}/data`),
       adminPassword,
@@ -215,7 +223,7 @@ describe('backup and restore', () => {
     })
     const name = rows[0]!.name
     await waitFor(async () => {
-      await shipWal({ spoolDir, store: options.store, seal: options.seal, log: silentLogger })
+      await shipWal({ spoolDir, store: options.store, seal: options.seal, sign, log: silentLogger })
       return (await archivedWal(options.store)).includes(name)
     })
     return name
@@ -332,16 +340,38 @@ describe('backup and restore', () => {
         `base/${manifest!.id}/manifest.json`,
         Readable.from([Buffer.from(JSON.stringify({ ...manifest, object }))]),
       )
-    // Also when whoever changed it changed the sums beside it.
-    for (const object of [manifest!.object, { ...manifest!.object, ...other }]) {
-      await put(object)
-      await expect(restoreInto('tampered', 'backup', changed)).rejects.toThrow(/damaged, or was changed/)
-    }
-    // And when it is cut off.
+    await put(manifest!.object)
+    await expect(restoreInto('tampered', 'backup', changed)).rejects.toThrow(/damaged, or was changed/)
+    // When whoever changed it changed the sums beside it too, nobody has signed those.
+    await put({ ...manifest!.object, ...other })
+    await expect(restoreInto('tampered', 'backup', changed)).rejects.toThrow(/was not signed with a key of/)
+    // What is sealed refuses by itself, also when it is cut off.
+    const unsigned = { store: changed, openSeal: await openWith(place('identity')), adminPassword, log: silentLogger }
+    const dataDir = place('tampered/data')
+    await expect(restore({ ...unsigned, dataDir })).rejects.toThrow(/damaged, or was changed/)
     const short = await changed.put(manifest!.object.key, Readable.from([content.subarray(0, at)]))
     await put({ ...manifest!.object, ...short })
-    await expect(restoreInto('tampered', 'backup', changed)).rejects.toThrow(/damaged, or was changed/)
+    await expect(restore({ ...unsigned, dataDir })).rejects.toThrow(/damaged, or was changed/)
     expect(await readdir(place('tampered'))).toEqual([])
+  })
+
+  it('refuses a backup, and WAL, of somebody else who knows the public key', async () => {
+    const checkSignature = await signedByOneOf(place('other-signers'))
+    const openSeal = await openWith(place('identity'))
+    const dataDir = place('forged/data')
+    const shared = { store: options.store, openSeal, adminPassword, dataDir, log: silentLogger }
+    await expect(restore({ ...shared, checkSignature })).rejects.toThrow(/was not signed with a key of/)
+    const [name] = await archivedWal(options.store)
+    const read = async (check: CheckSignature) => allOf(readWal(options.store, name!, openSeal, check))
+    await expect(read(checkSignature)).rejects.toThrow(/was not signed with a key of/)
+    // Signed is the name too: a segment is not taken for another.
+    const moved = folderStore(place('moved-store'))
+    for (const ending of ['age', 'json']) {
+      await moved.put(`wal/${'0'.repeat(24)}.${ending}`, options.store.get(`wal/${name}.${ending}`))
+    }
+    const known = await signedByOneOf(place('signers'))
+    expect((await read(known)).length).toBeGreaterThan(0)
+    await expect(allOf(readWal(moved, '0'.repeat(24), openSeal, known))).rejects.toThrow(/was not signed/)
   })
 
   it('never lists half a backup, and clears it away', async () => {

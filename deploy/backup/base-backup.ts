@@ -6,8 +6,9 @@ import { createGzip } from 'node:zlib'
 import { assert, type Clock, type Logger, systemClock } from '@bitka/kernel'
 import pg from 'pg'
 import { CONTROL_FILE, packDataDirectory, packFile, packOpenFile, readControlFile, type Sums } from './cluster-files.ts'
-import { BASE, baseKey, idAt, listBackups, type Manifest, manifestKey } from './manifest.ts'
+import { BASE, baseKey, idAt, listBackups, type Manifest, manifestKey, signed } from './manifest.ts'
 import type { Seal } from './seal.ts'
+import type { Sign } from './sign.ts'
 import type { BackupStore } from './store.ts'
 import { tarEnd } from './tar.ts'
 import { lsnOf, segmentsBetween } from './wal-names.ts'
@@ -20,6 +21,8 @@ export type BackupOptions = {
   store: BackupStore
   seal: Seal
   recipients: string[]
+  /** Says who wrote the backup. */
+  sign?: Sign
   log: Logger
   clock?: Clock
 }
@@ -66,7 +69,7 @@ export async function takeBackup(options: BackupOptions): Promise<Manifest> {
     const object = await zipped(archive, async (stream) => await store.put(baseKey(id), await options.seal(stream)))
     assert(stop, 'the archive ends with the end of the backup')
     const walFiles = segmentsBetween(start.walFile, stop.lsn, cluster.segmentBytes)
-    const manifest: Manifest = {
+    const facts: Manifest = {
       version: 1,
       id,
       startedAt: startedAt.toISOString(),
@@ -83,6 +86,7 @@ export async function takeBackup(options: BackupOptions): Promise<Manifest> {
       fileBytes: [...sums.values()].reduce((sum, { size }) => sum + size, 0),
       recipients: options.recipients,
     }
+    const manifest = signed(facts, options.sign)
     await store.put(manifestKey(id), Readable.from([Buffer.from(`${JSON.stringify(manifest, undefined, 2)}\n`)]))
     log.info({ id, bytes: object.bytes, files: sums.size, stopLsn: manifest.stopLsn }, 'backup taken')
     return manifest

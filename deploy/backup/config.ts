@@ -11,6 +11,10 @@ export const backupSchema = z.object({
   BITKA_BACKUP_RECIPIENTS_FILE: z.string().min(1).optional(),
   /** age identities (AGE-SECRET-KEY-…), one a line. Needed to restore, and kept away from the server otherwise. */
   BITKA_BACKUP_IDENTITY_FILE: z.string().min(1).optional(),
+  /** PEM of the Ed25519 key that signs what is written, for the machine of the database. */
+  BITKA_BACKUP_SIGNING_KEY_FILE: z.string().min(1).optional(),
+  /** Public keys of those whose backups are restored, one a line. Without it everybody's are. */
+  BITKA_BACKUP_SIGNERS_FILE: z.string().min(1).optional(),
   /** URL of the server's admin; a secret. */
   BITKA_BACKUP_DB_URL: z.url().optional(),
   /** The server's data directory. */

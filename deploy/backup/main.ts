@@ -14,6 +14,7 @@ import { type RestoreTarget, restore } from './restore.ts'
 import { prune } from './retention.ts'
 import { backupOnce, type RunOptions, runBackups } from './run.ts'
 import { openWith, sealFor } from './seal.ts'
+import { newSigningKey, signedByOneOf, signWith } from './sign.ts'
 import { folderStore } from './store.ts'
 import { verify } from './verify.ts'
 
@@ -27,6 +28,7 @@ const USAGE = `Backs PostgreSQL up, sealed with age, and restores it. Variables:
           [--id ID] [--target backup|latest|TIME] [--port N] [--new-log]
   verify [--url URL]        checks a running database's sums, and compares it with the log
   new-log [--url URL]       prepares a stopped exchange's database for an empty event log
+  signing-keygen --out FILE makes a key to sign with; prints its public key
   keygen --out FILE         makes an identity; prints its recipient
 `
 
@@ -51,6 +53,7 @@ async function runOptions(config: BackupConfig): Promise<RunOptions> {
     dataDir: need(config, 'BITKA_BACKUP_DATA_DIR'),
     store: storeOf(config),
     ...(await sealFor(need(config, 'BITKA_BACKUP_RECIPIENTS_FILE'))),
+    ...(config.BITKA_BACKUP_SIGNING_KEY_FILE && { sign: await signWith(config.BITKA_BACKUP_SIGNING_KEY_FILE) }),
     keep: keepOf(config),
     intervalMs: config.BITKA_BACKUP_INTERVAL_H * 3_600_000,
     spoolDir: config.BITKA_BACKUP_WAL_SPOOL,
@@ -76,10 +79,13 @@ async function restoreAndVerify(config: BackupConfig, values: Values): Promise<v
   const dataDir = values['data-dir']
   if (dataDir === undefined) throw new ConfigError('restore needs --data-dir')
   const store = storeOf(config)
+  const signers = config.BITKA_BACKUP_SIGNERS_FILE
+  if (signers === undefined) print('-     who wrote the backup: not checked, BITKA_BACKUP_SIGNERS_FILE is not set')
   const { id } = await findBackup(store, values.id ?? 'latest')
   const { server } = await restore({
     store,
     openSeal: await openWith(need(config, 'BITKA_BACKUP_IDENTITY_FILE')),
+    ...(signers !== undefined && { checkSignature: await signedByOneOf(signers) }),
     id,
     target: targetOf(values.target ?? 'latest'),
     dataDir: resolve(dataDir),
@@ -126,11 +132,22 @@ const urlOf = (config: BackupConfig, { url }: Values): string =>
   databaseUrl(url ?? need(config, 'BITKA_BACKUP_DB_URL'), { database: config.BITKA_BACKUP_DATABASE })
 
 async function keygen(out: string | undefined): Promise<void> {
-  if (out === undefined) throw new ConfigError('keygen needs --out')
   const identity = await generateIdentity()
-  await writeFile(out, `${identity}\n`, { mode: 0o600, flag: 'wx' })
-  await chmod(out, 0o600)
+  await writeSecret(out, `${identity}\n`)
   print(await identityToRecipient(identity))
+}
+
+async function signingKeygen(out: string | undefined): Promise<void> {
+  const { privateKeyPem, publicKey } = newSigningKey()
+  await writeSecret(out, privateKeyPem)
+  print(publicKey)
+}
+
+/** Never over a key that is there. */
+async function writeSecret(out: string | undefined, text: string): Promise<void> {
+  if (out === undefined) throw new ConfigError('a new key needs --out')
+  await writeFile(out, text, { mode: 0o600, flag: 'wx' })
+  await chmod(out, 0o600)
 }
 
 async function run(config: BackupConfig): Promise<void> {
@@ -164,6 +181,7 @@ async function main(): Promise<void> {
   }
   const [command] = positionals
   if (command === 'keygen') return await keygen(given.out)
+  if (command === 'signing-keygen') return await signingKeygen(given.out)
   const commands: Record<string, (config: BackupConfig) => Promise<void>> = {
     backup: async (config) => backupOnce(await runOptions(config)),
     run,

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { CheckSignature, Sign } from './sign.ts'
 import { type BackupStore, getText } from './store.ts'
 
 /** What is known of a base backup without opening it. Written last: a backup without a manifest does not exist. */
@@ -23,8 +24,21 @@ const manifestSchema = z.object({
   files: z.number().int(),
   fileBytes: z.number().int(),
   recipients: z.array(z.string()),
+  /** Over all of the above, when the server has a key to sign with. */
+  signature: z.base64().optional(),
 })
 export type Manifest = z.infer<typeof manifestSchema>
+
+/** What is signed of a manifest: its fields in the order above. */
+const statementOf = (manifest: Manifest): Buffer =>
+  Buffer.from(`bitka backup\n${JSON.stringify({ ...manifestSchema.parse(manifest), signature: undefined })}`)
+
+export const signed = (manifest: Manifest, sign: Sign | undefined): Manifest =>
+  sign ? { ...manifest, signature: sign(statementOf(manifest)) } : manifest
+
+/** @throws when nobody whom we know has signed it */
+export const checkManifest = (manifest: Manifest, check: CheckSignature): void =>
+  check(`the backup ${manifest.id}`, statementOf(manifest), manifest.signature)
 
 export const BASE = 'base/'
 export const manifestKey = (id: string): string => `${BASE}${id}/manifest.json`

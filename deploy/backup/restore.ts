@@ -10,8 +10,9 @@ import { assert, type Logger } from '@bitka/kernel'
 import pg from 'pg'
 import { SUMS_FILE } from './base-backup.ts'
 import { CONTROL_FILE } from './cluster-files.ts'
-import { findBackup, type Manifest } from './manifest.ts'
+import { checkManifest, findBackup, type Manifest } from './manifest.ts'
 import type { Seal } from './seal.ts'
+import type { CheckSignature } from './sign.ts'
 import type { BackupStore } from './store.ts'
 import { readTar } from './tar.ts'
 import { readWal, walFrom } from './wal.ts'
@@ -24,6 +25,8 @@ export type RestoreOptions = {
   store: BackupStore
   /** Opens what was sealed: openWith(identityFile). */
   openSeal: Seal
+  /** Refuses what others have written; without it whoever may write into the store is believed. */
+  checkSignature?: CheckSignature
   id?: string
   target?: RestoreTarget
   /** Absolute path of an empty or missing folder. */
@@ -41,6 +44,7 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
   const { store, dataDir, target = 'latest', log } = options
   assert(isAbsolute(dataDir), 'the data directory must be an absolute path')
   const manifest = await findBackup(store, options.id ?? 'latest')
+  if (options.checkSignature) checkManifest(manifest, options.checkSignature)
   await assertEmpty(dataDir)
   const account = await accountFor(dataDir)
   const made = await makeFolder(dataDir, account)
@@ -57,7 +61,7 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
       )
     }
     for (const name of names) {
-      await writeOwned(join(walDir, name), readWal(store, name, options.openSeal), account)
+      await writeOwned(join(walDir, name), readWal(store, name, options.openSeal, options.checkSignature), account)
     }
     log.info({ id: manifest.id, segments: names.length }, 'backup unpacked, recovering')
     const server = await recover(options, walDir, target)

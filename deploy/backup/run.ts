@@ -31,7 +31,7 @@ export async function backupOnce(options: RunOptions): Promise<void> {
 
 /** Backs up for good: a base backup whenever the newest is too old, and WAL as it comes. */
 export async function runBackups(options: RunOptions): Promise<{ stop(): Promise<void> }> {
-  const { store, seal, spoolDir, intervalMs, log } = options
+  const { store, seal, sign, spoolDir, intervalMs, log } = options
   const metrics = backupMetrics()
   await metrics.refresh(store)
   const outcome = (what: 'base' | 'wal') => (result: 'ok' | 'error') => {
@@ -47,7 +47,7 @@ export async function runBackups(options: RunOptions): Promise<{ stop(): Promise
       await metrics.refresh(store)
     },
   )
-  const wal = spoolDir && startShipping({ spoolDir, store, seal, log }, outcome('wal'))
+  const wal = spoolDir && startShipping({ spoolDir, store, seal, log, ...(sign && { sign }) }, outcome('wal'))
   const port = options.metrics && (await serveMetrics(metrics.registry, options.metrics.host, options.metrics.port))
   return {
     async stop() {

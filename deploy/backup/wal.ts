@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { assert, type Logger } from '@bitka/kernel'
 import type { Seal } from './seal.ts'
-import { type BackupStore, getText } from './store.ts'
+import type { CheckSignature, Sign } from './sign.ts'
+import { type BackupStore, getText, type Stored } from './store.ts'
 import { isHistory, isSegment, placeOf } from './wal-names.ts'
 
 const WAL = 'wal/'
@@ -31,10 +32,16 @@ export function archiveSettings(spoolDir: string): Record<string, string> {
   }
 }
 
-export type ShipOptions = { spoolDir: string; store: BackupStore; seal: Seal; log: Logger }
+export type ShipOptions = { spoolDir: string; store: BackupStore; seal: Seal; sign?: Sign; log: Logger }
+
+/** Beside each sealed file: what is inside, and who says so. */
+type Sum = { sha256: string; sealed?: Stored; signature?: string }
+
+/** What is signed of an archived file. */
+const statementOf = (name: string, sha256: string): Buffer => Buffer.from(`bitka wal\n${name}\n${sha256}`)
 
 /** Seals what waits in the spool and takes it into the store; answers how many files that were. */
-export async function shipWal({ spoolDir, store, seal, log }: ShipOptions): Promise<number> {
+export async function shipWal({ spoolDir, store, seal, sign, log }: ShipOptions): Promise<number> {
   const names = (await readdir(spoolDir)).filter((name) => !name.endsWith('.part')).sort()
   const stored = new Set(await store.list(WAL))
   for (const name of names) {
@@ -44,12 +51,13 @@ export async function shipWal({ spoolDir, store, seal, log }: ShipOptions): Prom
         .update(await readFile(path))
         .digest('hex')
       if (stored.has(sumKey(name))) {
-        const known = JSON.parse(await getText(store, sumKey(name))) as { sha256: string }
+        const known = JSON.parse(await getText(store, sumKey(name))) as Sum
         // Two histories under one name: a server that was restored and writes to the archive of its past.
         if (known.sha256 !== sha256) throw new Error(`the archive has another ${name} already`)
       } else {
         const sealed = await store.put(sealedKey(name), await seal(createReadStream(path)))
-        await store.put(sumKey(name), Readable.from([Buffer.from(`${JSON.stringify({ sha256, sealed })}\n`)]))
+        const sum: Sum = { sha256, sealed, ...(sign && { signature: sign(statementOf(name, sha256)) }) }
+        await store.put(sumKey(name), Readable.from([Buffer.from(`${JSON.stringify(sum)}\n`)]))
         log.debug({ name }, 'WAL archived')
       }
     }
@@ -70,9 +78,15 @@ export async function walFrom(store: BackupStore, firstWal: string): Promise<str
   return names.filter((name) => isHistory(name) || (isSegment(name) && placeOf(name) >= placeOf(firstWal)))
 }
 
-/** Opens one archived file. @throws when its content is not what was archived */
-export async function* readWal(store: BackupStore, name: string, openSeal: Seal): AsyncGenerator<Uint8Array> {
-  const { sha256 } = JSON.parse(await getText(store, sumKey(name))) as { sha256: string }
+/** Opens one archived file. @throws when its content is not what was archived, or nobody whom we know has signed it */
+export async function* readWal(
+  store: BackupStore,
+  name: string,
+  openSeal: Seal,
+  check?: CheckSignature,
+): AsyncGenerator<Uint8Array> {
+  const { sha256, signature } = JSON.parse(await getText(store, sumKey(name))) as Sum
+  check?.(`the archived ${name}`, statementOf(name, sha256), signature)
   const hash = createHash('sha256')
   for await (const chunk of await openSeal(store.get(sealedKey(name)))) {
     hash.update(chunk)

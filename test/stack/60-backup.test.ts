@@ -56,11 +56,12 @@ async function backup(args: readonly string[], env: Record<string, string> = {})
   }
 }
 
-/** What the machine of the database has: the public key. */
+/** What the machine of the database has: the public key to seal for, and its own key to sign with. */
 const onServer = (): Record<string, string> => ({
   BITKA_BACKUP_DB_URL: world.stack.postgres.adminUrl,
   BITKA_BACKUP_DATA_DIR: world.stack.postgres.dataDir,
   BITKA_BACKUP_RECIPIENTS_FILE: place('recipients'),
+  BITKA_BACKUP_SIGNING_KEY_FILE: place('signing-key'),
 })
 
 /** Who compares the database with the event log. */
@@ -72,6 +73,7 @@ const withLog = (): Record<string, string> => ({
 /** What the operator brings to restore. */
 const atRestore = (): Record<string, string> => ({
   BITKA_BACKUP_IDENTITY_FILE: place('identity'),
+  BITKA_BACKUP_SIGNERS_FILE: place('signers'),
   BITKA_BACKUP_ADMIN_PASSWORD: passwordIn(world.stack.postgres.adminUrl),
 })
 
@@ -119,6 +121,7 @@ test('a backup is taken under load, restored into an empty PostgreSQL and ends w
   expect(recipient.out).toMatch(/^age1/)
   expect((await stat(place('identity'))).mode & 0o777).toBe(0o600)
   await writeFile(place('recipients'), recipient.out)
+  await writeFile(place('signers'), (await backup(['signing-keygen', '--out', place('signing-key')])).out)
 
   world.load.start()
   await waitFor(() => acknowledged('order').length > 40 && acknowledged('transfer').length > 20, {
@@ -198,6 +201,14 @@ test('another key opens nothing', async () => {
   const refused = await backup(restoreArgs('other'), env)
   expect(refused).toMatchObject({ code: 1, said: expect.stringContaining('does not open this backup') })
   await expectNothingAt('other')
+}, 60_000)
+
+test('a backup of somebody else is not restored', async () => {
+  const signers = place('other-signers')
+  await writeFile(signers, (await backup(['signing-keygen', '--out', place('other-signing-key')])).out)
+  const refused = await backup(restoreArgs('foreign'), { ...atRestore(), BITKA_BACKUP_SIGNERS_FILE: signers })
+  expect(refused).toMatchObject({ code: 1, said: expect.stringContaining('was not signed with a key of') })
+  await expectNothingAt('foreign')
 }, 60_000)
 
 test('a backup that was changed or cut off is not restored', async () => {
