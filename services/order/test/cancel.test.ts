@@ -177,7 +177,20 @@ describe('cancel-all by an operator', () => {
       async () => (await h.client.listOrders({ status: OrderStatus.CANCELLED }, alice.as)).items.length === 3,
     )
     expect(await all()).toMatchObject({ cancelRequested: 0 })
-    expect(await h.client.cancelAllForUser({ userId: 'nobody' }, as)).toMatchObject({ cancelRequested: 0 })
+    expect(await h.client.cancelAllForUser({ userId: newId() }, as)).toMatchObject({ cancelRequested: 0 })
+    expect(await refusal(h.client.cancelAllForUser({ userId: 'nobody' }, as))).toBe('not_found')
+  })
+
+  it('names the user to the engine as the engine knows them, however the operator writes it', async () => {
+    const carol = await h.person()
+    const orderId = await h.place(carol)
+    const { as } = await h.operator()
+    const sent = h.engine.of(SYMBOL, 'cancelAll').length
+    const userId = carol.userId.toUpperCase()
+    expect(await h.client.cancelAllForUser({ userId }, as)).toMatchObject({ cancelRequested: 1 })
+    await waitFor(() => h.engine.of(SYMBOL, 'cancelAll').length === sent + 1)
+    expect(h.engine.of(SYMBOL, 'cancelAll').at(-1)?.body.value).toMatchObject({ userId: carol.userId })
+    await close(orderId)
   })
 
   it('is an operator’s', async () => {

@@ -139,6 +139,8 @@ it('shows another user’s orders to operators only', async () => {
   expect(await refusal(list({ userId }, bob.as))).toBe('forbidden')
   expect(await idsOf({ userId }, operator.as)).toHaveLength(5)
   expect(await idsOf({ userId: 'nobody' }, operator.as)).toEqual([])
+  // A UUID is one in either case: this is nobody else's.
+  expect(await idsOf({ userId: alice.userId.toUpperCase() })).toEqual(await idsOf())
   expect(await idsOf({ userId })).toHaveLength(5)
   expect(await refusal(h.client.getOrder({ orderId: ids[0] ?? '' }, bob.as))).toBe('not_found')
 })

@@ -123,6 +123,16 @@ export function addressSuite(at: () => World): void {
     },
   )
 
+  it('a malformed user has no orders to cancel: 404; one that nobody is has none: 0', async () => {
+    const cancelAll = (id: string) =>
+      at().as('operator', { method: 'POST', path: `/v1/admin/users/${id}/cancel-all`, body: {} })
+    const others = malformed.filter((id) => id.toLowerCase() !== uuid)
+    await Promise.all(others.map(async (id) => expectRefusal(await cancelAll(id), { status: 404 })))
+    for (const id of [uuid, uuid.toUpperCase()]) {
+      expect((await cancelAll(id)).body.data).toEqual({ cancel_requested: 0 })
+    }
+  })
+
   it('what is somebody else’s looks like what is not there', async () => {
     const world = at()
     const { bob } = world.people

@@ -81,13 +81,13 @@ export function checkCancelled(order: Order): void {
   if (order.state === 'filled' || order.state === 'rejected') throw isOver(order)
 }
 
-/** Asks for every open order of a user to be cancelled; answers how many there are. The caller commits. */
+/** Asks for every open order of a user, a lower-case UUID, to be cancelled; answers how many there are. The caller commits. */
 export async function requestCancelAll(
   ctx: OrderContext,
   tx: Tx,
   { userId, call }: { userId: string; call: CallContext },
 ): Promise<number> {
-  const open = isUuid(userId) ? await orders.live(tx, userId) : []
+  const open = await orders.live(tx, userId)
   const now = ctx.clock.now()
   const symbols = [...new Set(open.map(({ symbol }) => symbol))].sort()
   const slots = await markets.lockForCommands(tx, symbols)

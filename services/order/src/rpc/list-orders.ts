@@ -33,7 +33,8 @@ function idOf(key: unknown): string {
 }
 
 function filterOf(request: ListOrdersRequest, user: UserIdentity): orders.ListFilter {
-  const { symbol, status, clientOrderId, userId = user.userId } = request
+  const { symbol, status, clientOrderId } = request
+  const userId = request.userId?.toLowerCase() ?? user.userId
   const isOperator = operators.some((role) => user.roles.includes(role))
   if (userId !== user.userId && !isOperator) {
     throw new DomainError('forbidden', "Only operators may list another user's orders.")
