@@ -212,6 +212,15 @@ describe('idempotency', () => {
   })
 })
 
+it('an answer that was counted says so, also when it refuses', async () => {
+  const { port } = await world.gateway({ BITKA_LIMIT_ANONYMOUS_PER_MINUTE: '9' })
+  for (const headers of [{}, { authorization: 'Bearer bad' }]) {
+    const answer = await fetch(`http://127.0.0.1:${port}/v1/orders`, { headers })
+    expect([answer.status, answer.headers.get('ratelimit-policy')]).toEqual([401, '"anonymous";q=9;w=60'])
+    expect(answer.headers.get('ratelimit')).toMatch(/^"anonymous";r=[78];t=\d+$/)
+  }
+})
+
 describe('methods', () => {
   it('HEAD is GET without its body', async () => {
     world.on('GetTime', async () => ({ epochMs: 1n }))
@@ -302,6 +311,16 @@ describe('candles', () => {
     expect(await cacheControl(end, hourAgo)).toBe('public, max-age=86400')
     expect(await cacheControl('', hourAgo)).toBe('no-store')
     expect(await cacheControl(`&end=${new Date(Date.now() + minute).toISOString()}`, Date.now())).toBe('no-store')
+  })
+
+  it('are kept by nobody but who asked where they need a token', async () => {
+    const { port } = await world.gateway({ BITKA_RATE_LIMIT_SCALE: '0', BITKA_PUBLIC_MARKETDATA: 'false' })
+    const hourAgo = Date.now() - 60 * minute
+    world.on('ListCandles', async () => ({ symbol: 'BTC-THB', items: [candle(hourAgo)] }))
+    const path = `/v1/marketdata/candles?symbol=BTC-THB&interval=1m&end=${new Date(hourAgo + minute).toISOString()}`
+    const headers = { authorization: `Bearer ${token()}` }
+    const answer = await fetch(`http://127.0.0.1:${port}${path}`, { headers })
+    expect([answer.status, answer.headers.get('cache-control')]).toEqual([200, 'private, max-age=86400'])
   })
 })
 

@@ -161,9 +161,10 @@ export class ConnectDialect {
   private async admit(exchange: Exchange, method: PublicMethod): Promise<Admission | { refusal: unknown }> {
     exchange.route = method.name
     try {
-      const admission = await this.options.gatekeeper.admit(exchange.req, method)
+      const admission = await this.options.gatekeeper.admit(exchange.req, method, (consumed) =>
+        exchange.setHeaders(limitHeaders(consumed)),
+      )
       exchange.userId = admission.caller.user?.userId
-      exchange.setHeaders(limitHeaders(admission.consumed))
       return admission
     } catch (refusal) {
       return { refusal }

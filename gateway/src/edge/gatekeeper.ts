@@ -35,8 +35,11 @@ export class Gatekeeper {
     return clientAddress(req, this.options.trustDomain)
   }
 
-  /** @throws DomainError unauthenticated, Refusal 429 */
-  async admit(req: IncomingMessage, method: PublicMethod): Promise<Admission> {
+  /**
+   * `counted` hears of what was taken from which budget, also when the caller is refused.
+   * @throws DomainError unauthenticated, Refusal 429
+   */
+  async admit(req: IncomingMessage, method: PublicMethod, counted: (consumed: Consumed[]) => void): Promise<Admission> {
     const { limits } = this.options
     const caller: Caller = { address: this.addressOf(req), userAgent: req.headers['user-agent'] }
     try {
@@ -44,10 +47,12 @@ export class Gatekeeper {
       if (!caller.user && this.needsUser(method)) throw noToken()
     } catch (error) {
       // Guessing tokens costs as much as any other anonymous request.
-      await limits.admitAnonymous(caller.address)
+      counted(await limits.admitAnonymous(caller.address))
       throw error
     }
-    return { caller, consumed: await limits.admit(method, caller) }
+    const consumed = await limits.admit(method, caller)
+    counted(consumed)
+    return { caller, consumed }
   }
 
   /** What the method's own message says about the limits. @throws Refusal 429 */

@@ -9,7 +9,8 @@ import { timestampMs } from '@bufbuild/protobuf/wkt'
 /** Market data writes a candle some moments after its end. */
 const SETTLED_MS = 5_000
 
-type CacheRule = (request: Message, response: Message, nowMs: number) => string | undefined
+/** For how many seconds an answer may be kept. */
+type CacheRule = (request: Message, response: Message, nowMs: number) => number | undefined
 
 /** Answers whose Cache-Control depends on what they hold. All others have the contract's, or none is kept. */
 const rules = new Map<DescMethod, CacheRule>([
@@ -20,16 +21,19 @@ const rules = new Map<DescMethod, CacheRule>([
 ])
 
 /** Closed candles never change; but only a question that names its end keeps the same answer. */
-function candles({ end }: ListCandlesRequest, { items }: ListCandlesResponse, nowMs: number): string | undefined {
+function candles({ end }: ListCandlesRequest, { items }: ListCandlesResponse, nowMs: number): number | undefined {
   if (!end || items.length === 0 || timestampMs(end) > nowMs - SETTLED_MS) return undefined
   const closed = items.every(({ endTime }) => endTime && timestampMs(endTime) <= nowMs - SETTLED_MS)
-  return closed ? 'public, max-age=86400' : undefined
+  return closed ? 86_400 : undefined
 }
 
-/** The Cache-Control that the content of a success asks for. */
-export const contentCacheControl = (
+/** The Cache-Control that the content of a success asks for. What needs a token is kept only by who asked. */
+export function contentCacheControl(
   method: DescMethod,
   request: Message,
   response: Message,
-  nowMs: number,
-): string | undefined => rules.get(method)?.(request, response, nowMs)
+  { nowMs, needsUser }: { nowMs: number; needsUser: boolean },
+): string | undefined {
+  const seconds = rules.get(method)?.(request, response, nowMs)
+  return seconds === undefined ? undefined : `${needsUser ? 'private' : 'public'}, max-age=${seconds}`
+}

@@ -4,6 +4,7 @@ import type { Backends } from '../edge/backends.ts'
 import type { Exchange } from '../edge/exchange.ts'
 import { type Gatekeeper, idempotencyKey } from '../edge/gatekeeper.ts'
 import { answerOptions, type HeaderOptions } from '../edge/headers.ts'
+import type { Consumed } from '../edge/limiter.ts'
 import { limitHeaders } from '../edge/limits.ts'
 import type { PublicMethod } from '../methods.ts'
 import { type BodyLimits, readBody } from './body.ts'
@@ -48,9 +49,9 @@ async function answer(
   const { req } = exchange
   const { method, binding } = route
   exchange.route = method.name
-  const { caller, consumed } = await gatekeeper.admit(req, method)
+  const counted = (consumed: Consumed[]): void => exchange.setHeaders(limitHeaders(consumed))
+  const { caller, consumed } = await gatekeeper.admit(req, method, counted)
   exchange.userId = caller.user?.userId
-  exchange.setHeaders(limitHeaders(consumed))
   const key = idempotencyKey(singleHeader(req.headers['idempotency-key']), method, caller)
   const bytes = binding.body === '' ? new Uint8Array() : await readBody(req, body)
   const request = decodeRequest(route, params, exchange.query, bytes)
@@ -69,7 +70,11 @@ async function answer(
     // A read that nobody waits for is stopped; a change goes on, since its author may only have lost the connection.
     signal: binding.verb === 'GET' ? closedSignal(exchange) : undefined,
   })
-  send(exchange, method, request, response, clock.nowMs())
+  const cacheControl = contentCacheControl(method.desc, request, response, {
+    nowMs: clock.nowMs(),
+    needsUser: gatekeeper.needsUser(method),
+  })
+  send(exchange, method, response, cacheControl ?? method.cacheControl)
 }
 
 const singleHeader = (value: string | string[] | undefined): string | undefined =>
@@ -81,8 +86,7 @@ function closedSignal({ res }: Exchange): AbortSignal {
   return controller.signal
 }
 
-function send(exchange: Exchange, method: PublicMethod, request: Message, response: Message, nowMs: number): void {
-  const cacheControl = contentCacheControl(method.desc, request, response, nowMs) ?? method.cacheControl
+function send(exchange: Exchange, method: PublicMethod, response: Message, cacheControl: string | undefined): void {
   if (cacheControl !== undefined) exchange.setHeaders({ 'Cache-Control': cacheControl })
   const data = payload(method, response)
   if (method.envelope) exchange.sendData(method.status, data)
