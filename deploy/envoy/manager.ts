@@ -18,6 +18,12 @@ const ADDRESS_HEADERS = [
   'x-envoy-attempt-count',
 ]
 
+/**
+ * Whose word Envoy takes for x-envoy-external-address and the like. An empty list would mean everybody with a private address;
+ * nobody has this one.
+ */
+const NOBODY = { cidr_ranges: [{ address_prefix: '255.255.255.255', prefix_len: 32 }] }
+
 const manager = (config: object): object => ({
   name: 'envoy.filters.network.http_connection_manager',
   typed_config: { ...type(MANAGER), ...config },
@@ -52,7 +58,7 @@ export function connectionManager({ name, filters, uploads, web, more = {} }: Ma
     use_remote_address: true,
     xff_num_trusted_hops: 0,
     skip_xff_append: true,
-    internal_address_config: { cidr_ranges: [] },
+    internal_address_config: NOBODY,
     generate_request_id: true,
     preserve_external_request_id: true,
     request_id_extension: {
@@ -99,6 +105,7 @@ export const redirectManager = (): object =>
   manager({
     stat_prefix: 'plain',
     use_remote_address: true,
+    internal_address_config: NOBODY,
     access_log: [accessLog('plain')],
     request_headers_timeout: '5s',
     max_request_headers_kb: HEADER_KB_MAX,

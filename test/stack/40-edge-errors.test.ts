@@ -84,10 +84,17 @@ describe('what a client says of itself', () => {
     'x-envoy-ip-tags': 'x',
     'x-envoy-attempt-count': '9',
   }
+  // Without X-Forwarded-For Envoy might take a private address for a machine of ours.
+  const { 'x-forwarded-for': _, ...others } = forged
   it.each(ways)('of its address does not reach the gateway, over %s', async (_, way) => {
-    await way(edge, '/v1/time', { headers: forged })
-    const told = Object.entries(seen).filter(([name]) => name.startsWith('x-envoy') || name in forged)
-    expect(Object.fromEntries(told)).toEqual({ 'x-envoy-external-address': '127.0.0.1', 'x-forwarded-proto': 'https' })
+    for (const headers of [forged, others]) {
+      await way(edge, '/v1/time', { headers })
+      const told = Object.entries(seen).filter(([name]) => name.startsWith('x-envoy') || name in forged)
+      expect(Object.fromEntries(told)).toEqual({
+        'x-envoy-external-address': '127.0.0.1',
+        'x-forwarded-proto': 'https',
+      })
+    }
   })
   it('does not shorten a deadline or repeat a call', async () => {
     let calls = 0
@@ -96,8 +103,11 @@ describe('what a client says of itself', () => {
       setTimeout(() => res.writeHead(503).end('{}'), 50)
       req.resume()
     }
-    expect((await ask(edge, '/v1/time', { headers: forged })).status).toBe(503)
-    expect(calls).toBe(1)
+    for (const headers of [forged, others]) {
+      calls = 0
+      expect((await ask(edge, '/v1/time', { headers })).status).toBe(503)
+      expect(calls).toBe(1)
+    }
   })
 })
 
