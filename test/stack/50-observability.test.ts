@@ -1,0 +1,102 @@
+import { type Metric, metrics } from '@bitka/deploy/observability'
+import { serviceTable } from '@bitka/deploy/table'
+import { waitFor } from '@bitka/testkit'
+import { StackWorld } from './world.ts'
+
+/** Where Envoy's own metrics are on a native stack. */
+const ENVOY_METRICS = 'http://127.0.0.1:9190/metrics'
+/** Programs that do not run here, or whose metrics are not ours. */
+const ELSEWHERE =
+  /^(Prometheus|Envoy|node exporter|kubelet|backup|identity \(native stack\)|everybody, with tracing on)$/
+
+type Scrape = { types: Map<string, string>; labels: Map<string, Set<string>>; text: string }
+
+async function scrape(url: string): Promise<Scrape> {
+  const text = await (await fetch(url, { signal: AbortSignal.timeout(10_000) })).text()
+  const types = new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = '', type = '']) => [name, type]))
+  const labels = new Map<string, Set<string>>()
+  for (const [, series = '', list = ''] of text.matchAll(/^(\w+)(?:\{(.*)\})? /gm)) {
+    const base = series.replace(/_(bucket|sum|count)$/, '')
+    const name = types.get(base) === 'histogram' ? base : series
+    const names = labels.get(name) ?? new Set()
+    labels.set(name, names)
+    for (const [, label = ''] of list.matchAll(/(\w+)="/g)) names.add(label)
+  }
+  return { types, labels, text }
+}
+
+const urlOf = (metricsPort: number): string => `http://127.0.0.1:${metricsPort}/metrics`
+const described = new Map<string, Metric>(metrics().map((metric) => [metric.name, metric]))
+let world: StackWorld
+beforeAll(async () => {
+  world = new StackWorld(5)
+  await world.ready()
+  // Something of everything has happened.
+  await world.load.setUp()
+  world.load.start()
+  await waitFor(() => world.load.acknowledged.size > 20, { what: 'orders' })
+  await world.load.stop()
+}, 180_000)
+
+test('every service shows the metrics that the README describes, and no others', async () => {
+  const seen = new Set<string>()
+  for (const { name: service, metricsPort } of serviceTable) {
+    const { types, labels } = await scrape(urlOf(metricsPort))
+    const unlike = [...types].flatMap(([name, type]) => {
+      seen.add(name)
+      const known = described.get(name)
+      if (known?.type !== type) return [`${service}: ${name} is a ${type}, and the README says ${known?.type}`]
+      return [...(labels.get(name) ?? [])]
+        .filter((label) => label !== 'service' && label !== 'le' && !known.labels.includes(label))
+        .map((label) => `${service}: the README does not know the label ${label} of ${name}`)
+    })
+    expect(unlike).toEqual([])
+  }
+  const missing = [...described.values()].filter(({ name, from }) => !ELSEWHERE.test(from) && !seen.has(name))
+  expect(missing.map(({ name }) => name)).toEqual([])
+}, 60_000)
+
+test('every process says that it is ready, what it needs, and when it began', async () => {
+  for (const { name, metricsPort } of serviceTable) {
+    const { text } = await scrape(urlOf(metricsPort))
+    expect(text).toContain(`bitka_ready{service="${name}"} 1`)
+    expect(text).toMatch(/^bitka_dependency_ok\{dependency="[^"]+",service="[^"]+"\} 1$/m)
+    expect(text).not.toMatch(/^bitka_dependency_ok\{.*\} 0$/m)
+    const [, began = '0'] = /^process_start_time_seconds\{.*\} (\d+)$/m.exec(text) ?? []
+    expect(Number(began) * 1000).toBeLessThanOrEqual(Date.now())
+  }
+}, 60_000)
+
+test('the books are added up, and sum to zero', async () => {
+  const ledger = serviceTable.find(({ name }) => name === 'ledger')!
+  const { text } = await scrape(urlOf(ledger.metricsPort))
+  expect(text).toContain('bitka_ledger_unbalanced_assets{service="ledger"} 0')
+  expect(text).toMatch(/^bitka_ledger_checked_timestamp_seconds\{service="ledger"\} [1-9]/m)
+}, 60_000)
+
+test('Envoy shows when the public certificate expires, and its healthy gateways', async () => {
+  const { text, labels } = await scrape(ENVOY_METRICS)
+  const expiry = [...text.matchAll(/^envoy_listener_ssl_certificate_expiration_unix_time_seconds\{(.*)\} (\S+)$/gm)]
+  const ofPublic = expiry.filter(([, list = '']) => !/envoy_listener_address="[^"]*_8444"/.test(list))
+  expect(ofPublic.length).toBeGreaterThan(0)
+  for (const [, , seconds] of ofPublic) expect(Number(seconds) * 1000).toBeGreaterThan(Date.now())
+  expect(text).toMatch(/^envoy_cluster_membership_healthy\{envoy_cluster_name="gateway"\} [1-9]/m)
+  for (const { name, from, labels: known } of described.values()) {
+    if (from === 'Envoy') expect([...(labels.get(name) ?? [])]).toEqual(expect.arrayContaining(known))
+  }
+}, 60_000)
+
+test('a service without PostgreSQL says so in its metrics, while Prometheus goes on reading', async () => {
+  const order = serviceTable.find(({ name }) => name === 'order')!
+  const watch = waitFor(
+    async () =>
+      (await scrape(urlOf(order.metricsPort))).text.includes(
+        'bitka_dependency_ok{dependency="database",service="order"} 0',
+      ),
+    { timeoutMs: 60_000, intervalMs: 20, what: 'the metric to say that the database is away' },
+  )
+  await world.stack.kill('postgres')
+  await watch
+  await world.ready()
+  await waitFor(async () => (await scrape(urlOf(order.metricsPort))).text.includes('bitka_ready{service="order"} 1'))
+}, 180_000)
