@@ -26,7 +26,7 @@ export type PublicMethod = {
   weight: number
   anonymous: boolean
   ignoresToken: boolean
-  /** Whether an Idempotency-Key is looked at: on POST and DELETE, except to sign in and out. */
+  /** Whether an Idempotency-Key is looked at: on POST and DELETE of signed-in callers, except to sign in and out. */
   takesIdempotencyKey: boolean
   uuidIdempotencyKey: boolean
   /** The field of the response that becomes the data. */
@@ -65,7 +65,7 @@ function publicMethod(desc: DescMethod, owner: Owner): PublicMethod {
     weight: options.weight || 1,
     anonymous: options.anonymous,
     ignoresToken: options.ignoresToken,
-    takesIdempotencyKey: changes,
+    takesIdempotencyKey: changes && !options.anonymous,
     uuidIdempotencyKey: options.uuidIdempotencyKey,
     responseBody: options.responseBody || undefined,
     limit: limitClasses[name] ?? 'general',

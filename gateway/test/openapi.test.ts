@@ -41,6 +41,30 @@ it('says what a route needs', () => {
   })
 })
 
+it('offers an Idempotency-Key where a signed-in caller changes something, and nowhere else', () => {
+  const takesKey = (path: string, verb: string): boolean | undefined => {
+    const parameters = paths[path]?.[verb]?.parameters as { name: string }[] | undefined
+    return parameters?.some(({ name }) => name === 'Idempotency-Key')
+  }
+  for (const [verb, path] of [
+    ['post', '/v1/orders'],
+    ['delete', '/v1/orders/{order_id}'],
+    ['post', '/v1/admin/markets/{symbol}/halt'],
+    ['delete', '/v1/admin/services/{service}/dead-letters/{dead_letter_id}'],
+  ] as const) {
+    expect([path, takesKey(path, verb)]).toEqual([path, true])
+  }
+  for (const [verb, path] of [
+    ['get', '/v1/orders'],
+    ['put', '/v1/admin/markets/{symbol}'],
+    ['patch', '/v1/users/me'],
+    ['post', '/v1/auth/login'],
+    ['post', '/v1/webhooks/mailgun'],
+  ] as const) {
+    expect([path, takesKey(path, verb)]).toEqual([path, false])
+  }
+})
+
 it('names each operation once', () => {
   const ids = Object.values(paths).flatMap((item) => Object.values(item).map(({ operationId }) => operationId))
   expect(new Set(ids).size).toBe(ids.length)

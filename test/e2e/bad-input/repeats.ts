@@ -230,8 +230,7 @@ export function repeatSuite(at: () => World): void {
     expect(changing.sort()).toEqual(Object.keys(verdicts).sort())
     for (const [name, one] of Object.entries(all)) {
       const verdict = verdicts[name] ?? 'ignored'
-      // Mailgun is nobody to us, although the route is no sign-in.
-      if (name !== 'POST /v1/webhooks/mailgun') expect([name, takesKey(one)]).toEqual([name, verdict !== 'ignored'])
+      expect([name, takesKey(one)]).toEqual([name, verdict !== 'ignored'])
     }
   })
 
