@@ -1,7 +1,8 @@
 import { type EventLog, openKafkaLog, openPostgresLog } from '@bitka/events'
 import { ConfigError, type Logger } from '@bitka/kernel'
-import { parseSpiffeId, type ServiceName, type WorkloadIdentity } from '@bitka/mesh'
+import type { ServiceName, WorkloadIdentity } from '@bitka/mesh'
 import type { BaseConfig } from './config.ts'
+import { workloadCheck } from './workload-check.ts'
 
 type Options = { name: ServiceName; config: BaseConfig; identity: WorkloadIdentity; log: Logger }
 
@@ -24,16 +25,6 @@ export async function openEventLog({ name, config, identity, log }: Options): Pr
     },
   })
 }
-
-/** Checks a TLS server's certificate: it must have the SPIFFE ID of one workload, and no other. */
-export const workloadCheck =
-  (trustDomain: string, workload: string) =>
-  (_host: string, { subjectaltname = '' }: { subjectaltname?: string }): Error | undefined => {
-    const uris = subjectaltname.split(', ').filter((name) => name.startsWith('URI:'))
-    const id = uris.length === 1 ? parseSpiffeId(uris[0]?.slice('URI:'.length) ?? '') : undefined
-    const isMeant = id?.trustDomain === trustDomain && id.path === `/ns/bitka/sa/${workload}`
-    return isMeant ? undefined : new Error(`the server has not the SPIFFE ID of ${workload}`)
-  }
 
 /** The broker is known by its SPIFFE ID, as everybody in the mesh is. */
 export const brokerCheck = (trustDomain: string) => workloadCheck(trustDomain, 'kafka')

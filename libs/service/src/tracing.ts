@@ -4,7 +4,7 @@ import type { WorkloadIdentity } from '@bitka/mesh'
 import { noTracing, openTracing, type Tracing } from '@bitka/telemetry'
 import type { Registry } from 'prom-client'
 import { z } from 'zod'
-import { workloadCheck } from './event-log.ts'
+import { workloadCheck } from './workload-check.ts'
 
 /** Plain HTTP is for a collector on the same machine: spans hold ids of people and orders. */
 function isSafe(endpoint: string): boolean {
