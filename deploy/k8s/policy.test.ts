@@ -539,7 +539,11 @@ describe('the settings', () => {
         (name === 'envoy' ? readFileSync(join(root, 'deploy/envoy/drain.sh'), 'utf8') : shared)
       for (const { name: variable } of containersOf(manifest)[0]?.env ?? []) {
         if (!variable.startsWith('BITKA_')) continue
-        expect([name, variable, text.includes(variable.replace(/_FILE$/, ''))]).toEqual([name, variable, true])
+        expect([name, variable, new RegExp(`\\b${variable.replace(/_FILE$/, '(_FILE)?')}\\b`).test(text)]).toEqual([
+          name,
+          variable,
+          true,
+        ])
       }
     }
   })
