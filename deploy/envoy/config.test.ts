@@ -140,6 +140,15 @@ describe.each(targets)('in %s', (target) => {
   })
 })
 
+it.each(['deploy/compose.yaml', 'k8s/base/envoy.yaml'])(
+  'in %s clients are told to leave at once before a stop',
+  (file) => {
+    const text = readFileSync(join(here, '../..', file), 'utf8')
+    expect(text).toContain('--drain-strategy, immediate')
+    expect(text).toContain('[bash, /etc/envoy/drain.sh]')
+  },
+)
+
 describe('what may be set', () => {
   it("is the trust domain, the callers and the operators' networks", () => {
     const config = configOf('k8s', {

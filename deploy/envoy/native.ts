@@ -38,8 +38,7 @@ export const filesSource = (name: 'public' | 'identity', files: SvidFiles): Cert
   caWatch: dirname(files.caFile),
 })
 
-/** How long Envoy keeps telling its clients to leave, s; then its listeners close. */
-const DRAIN_S = 3
+/** The script has limits of its own; this one is for an Envoy that does not answer. */
 const DRAIN_TIMEOUT_MS = 10_000
 
 /** How Envoy is run. */
@@ -53,7 +52,8 @@ export const runEnvoy = (
     ...['--concurrency', '2', '--disable-hot-restart', '-l', 'warn'],
     // The access log is at most so old when Envoy dies, ms.
     ...['--file-flush-interval-msec', '1000'],
-    ...['--drain-time-s', String(DRAIN_S), '--drain-strategy', 'immediate', '-c', configFile],
+    // Who drains is told to leave at once, not one after the other over ten minutes.
+    ...['--drain-strategy', 'immediate', '-c', configFile],
   ],
   env: { [PUBLIC_HOST_VARIABLE]: publicHost },
 })

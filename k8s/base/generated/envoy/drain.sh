@@ -27,9 +27,9 @@ under_way() {
   echo "$sum"
 }
 
+# From here on every answer tells its client to leave.
 ask POST /healthcheck/fail >/dev/null
 sleep "$lame_duck"
-ask POST '/drain_listeners?graceful&skip_exit' >/dev/null
 while ((SECONDS < lame_duck + limit)); do
   # Told with their next answer; who has none under way has been told, or is idle.
   [[ $(under_way) == 0 ]] && exit 0
