@@ -25,7 +25,7 @@ export function goTools(
   const folder = join(root, '.bitka/tools', `${source.replaceAll('/', '-')}-${hash.digest('hex').slice(0, 16)}`)
   if (existsSync(folder)) return folder
   if (spawnSync('go', ['version'], { stdio: 'ignore' }).status !== 0)
-    throw new Error('Go is missing, which tools of the checks are built with: install golang-go (1.25 or newer)')
+    throw new Error('Go is missing, which tools of the checks are built with: install golang-go (1.26 or newer)')
   // Built beside and moved, so that an interrupted build leaves nothing that looks whole.
   const building = `${folder}.${process.pid}`
   mkdirSync(building, { recursive: true })
