@@ -40,7 +40,7 @@ export const healthy: Series = {
   'envoy_listener_ssl_certificate_expiration_unix_time_seconds{envoy_listener_address="public",envoy_tls_certificate="public"}':
     '2592000x180',
   'envoy_listener_ssl_certificate_expiration_unix_time_seconds{envoy_listener_address="mesh",envoy_tls_certificate="identity"}':
-    '3600x180',
+    '3600+60x180',
   'envoy_cluster_membership_healthy{instance="envoy:8902",envoy_cluster_name="gateway"}': '2x180',
   'up{job="bitka",instance="order:9040"}': '1x180',
   'bitka_ready{service="order",instance="order:9040"}': '1x180',
@@ -167,6 +167,14 @@ export const alertCases: readonly AlertCase[] = [
     name: 'an identity is not renewed',
     changed: { 'svid_expires_at_seconds{service="order",instance="order:9040"}': '3600x180' },
     fires: { '44m': {}, '50m': { SvidExpiring: 1 } },
+  },
+  {
+    name: 'the identity of Envoy is not renewed',
+    changed: {
+      'envoy_listener_ssl_certificate_expiration_unix_time_seconds{envoy_listener_address="mesh",envoy_tls_certificate="identity"}':
+        '3600x180',
+    },
+    fires: { '44m': {}, '50m': { EdgeSvidExpiring: 1 } },
   },
   {
     name: 'the stream of identities breaks again and again',
