@@ -16,7 +16,8 @@ const RESTARTS = 2
 let world: StackWorld
 let disk: SmallDisk | undefined
 
-beforeAll(async () => {
+// People of its own for each fault, so that what is held against the promises stays small.
+beforeEach(async () => {
   console.log(`disk full: seed ${seed} (BITKA_SEED)`)
   world = new StackWorld(seed)
   await world.load.setUp()
