@@ -23,6 +23,8 @@ export type EnvironmentInput = {
   /** 0 turns the gateway's limits off. */
   rateLimitScale: number
   logLevel: string
+  /** Where spans go, and of how many requests; as the services read them. */
+  tracing?: { endpoint?: string; ratio?: string }
 }
 
 export type Env = Record<string, string | undefined>
@@ -37,6 +39,8 @@ export function stackEnvironments(input: EnvironmentInput): Map<string, Env> {
     BITKA_OPERATOR_PASSWORD: operator.password,
     BITKA_RATE_LIMIT_SCALE: String(input.rateLimitScale),
     BITKA_LOG_LEVEL: input.logLevel,
+    BITKA_OTLP_ENDPOINT: input.tracing?.endpoint,
+    BITKA_TRACE_RATIO: input.tracing?.ratio,
   })
   // The services cannot read PostgreSQL's own files; the roots are there for everybody.
   const parameters = tlsParameters({ caFile: bundleFile(identityDir) })

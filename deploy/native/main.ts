@@ -30,6 +30,7 @@ async function run(home: string): Promise<void> {
     svidTtlS: number('BITKA_SVID_TTL_S'),
     rateLimitScale: number('BITKA_RATE_LIMIT_SCALE'),
     logLevel: process.env.BITKA_LOG_LEVEL,
+    tracing: { endpoint: process.env.BITKA_OTLP_ENDPOINT, ratio: process.env.BITKA_TRACE_RATIO },
   })
   announce(stack.facts)
   await interrupted

@@ -46,6 +46,8 @@ export type StackOptions = {
   /** Multiplies the gateway's limits; 0 turns them off. Default 1. */
   rateLimitScale?: number
   logLevel?: string
+  /** Where spans of traces go. */
+  tracing?: { endpoint?: string; ratio?: string }
 }
 
 export type Stack = { facts: StackFacts; controls: Controls; stop(): Promise<void> }
@@ -113,6 +115,7 @@ class StackBuilder {
       operator: { email: OPERATOR_EMAIL, password },
       rateLimitScale: this.options.rateLimitScale ?? 1,
       logLevel: this.options.logLevel ?? 'info',
+      tracing: this.options.tracing,
     })
     for (const [name, own] of env) this.addService(name, own)
     for (const { name } of serviceTable) this.run(name)

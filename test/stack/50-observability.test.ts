@@ -1,13 +1,14 @@
+import { readFileSync } from 'node:fs'
 import { type Metric, metrics } from '@bitka/deploy/observability'
 import { serviceTable } from '@bitka/deploy/table'
-import { waitFor } from '@bitka/testkit'
+import { svidFiles } from '@bitka/dev-ca'
+import { fakeCollector, waitFor } from '@bitka/testkit'
 import { StackWorld } from './world.ts'
 
 /** Where Envoy's own metrics are on a native stack. */
 const ENVOY_METRICS = 'http://127.0.0.1:9190/metrics'
 /** Programs that do not run here, or whose metrics are not ours. */
-const ELSEWHERE =
-  /^(Prometheus|Envoy|node exporter|kubelet|backup|identity \(native stack\)|everybody, with tracing on)$/
+const ELSEWHERE = /^(Prometheus|Envoy|node exporter|kubelet|backup|identity \(native stack\)|everybody, with tracing on)$/
 
 type Scrape = { types: Map<string, string>; labels: Map<string, Set<string>>; text: string }
 
@@ -85,6 +86,40 @@ test('Envoy shows when the public certificate expires, and its healthy gateways'
     if (from === 'Envoy') expect([...(labels.get(name) ?? [])]).toEqual(expect.arrayContaining(known))
   }
 }, 60_000)
+
+test('the way of an order is one trace, from the process at the edge to settlement in another', async () => {
+  const { certFile, keyFile, caFile } = svidFiles(`${world.stack.identityDir}/files/collector`)
+  const [cert, key, ca] = [certFile, keyFile, caFile].map((file) => readFileSync(file, 'utf8')) as [
+    string,
+    string,
+    string,
+  ]
+  const collector = await fakeCollector({ port: 4318, tls: { cert, key, ca } })
+  // One in five requests is drawn; the client has no say in it.
+  const whole = [
+    'gateway POST bitka.order.v1.OrderService/CreateOrder',
+    'order bitka.order.v1.OrderService/CreateOrder',
+    'ledger bitka.ledger.v1.LedgerPostingService/Hold',
+    'order trading.orders.commands publish',
+    'matching match',
+    'matching trading.matches.executed publish',
+    'ledger settle',
+    'order trading.matches.executed process',
+  ]
+  const complete = (): string | undefined => {
+    const byTrace = new Map<string, Set<string>>()
+    for (const { traceId, service, name } of collector.spans)
+      byTrace.set(traceId, (byTrace.get(traceId) ?? new Set()).add(`${service} ${name}`))
+    return [...byTrace].find(([, names]) => whole.every((name) => names.has(name)))?.[0]
+  }
+  try {
+    world.load.start()
+    await waitFor(() => complete() !== undefined, { timeoutMs: 60_000, intervalMs: 200, what: 'a whole trace' })
+  } finally {
+    await world.load.stop()
+    await collector.stop()
+  }
+}, 120_000)
 
 test('a service without PostgreSQL says so in its metrics, while Prometheus goes on reading', async () => {
   const order = serviceTable.find(({ name }) => name === 'order')!

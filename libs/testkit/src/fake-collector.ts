@@ -1,4 +1,5 @@
-import { createServer } from 'node:http'
+import { createServer, type RequestListener } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 
 /** A span as a collector got it. */
 export type ReceivedSpan = {
@@ -40,9 +41,16 @@ export type FakeCollector = {
   stop(): Promise<void>
 }
 
-export async function fakeCollector(): Promise<FakeCollector> {
+export type FakeCollectorOptions = {
+  /** A free one unless given. */
+  port?: number
+  /** Mutual TLS with these, PEM; without it in the clear. */
+  tls?: { key: string; cert: string; ca: string }
+}
+
+export async function fakeCollector({ port = 0, tls }: FakeCollectorOptions = {}): Promise<FakeCollector> {
   const collector: FakeCollector = { url: '', spans: [], status: 200, stop: async () => {} }
-  const server = createServer((request, response) => {
+  const answer: RequestListener = (request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('end', () => {
@@ -51,11 +59,14 @@ export async function fakeCollector(): Promise<FakeCollector> {
         collector.spans.push(...read(JSON.parse(Buffer.concat(chunks).toString('utf8')) as OtlpRequest))
       response.writeHead(wanted ? collector.status : 404, { 'content-type': 'application/json' }).end('{}')
     })
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  }
+  const server = tls
+    ? createTlsServer({ ...tls, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' }, answer)
+    : createServer(answer)
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, '127.0.0.1', resolve))
   const address = server.address()
   if (typeof address !== 'object' || address === null) throw new Error('the collector has no port')
-  collector.url = `http://127.0.0.1:${address.port}`
+  collector.url = `${tls ? 'https' : 'http'}://127.0.0.1:${address.port}`
   collector.stop = () =>
     new Promise((resolve) => {
       server.close(() => resolve())
