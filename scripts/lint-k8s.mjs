@@ -2,9 +2,9 @@
 // offline and strictly. With --manifests FOLDER it validates the files of that folder instead; --json prints kubeconform's report;
 // --render FOLDER only writes what comes out.
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { goTools } from './go-tools.mjs'
@@ -21,13 +21,33 @@ const programs = goTools('deploy/k8s/tools', [
   'github.com/yannh/kubeconform/cmd/kubeconform',
 ])
 
-function build(folder, out) {
+function build(folder, out, name = folder.replaceAll('/', '-')) {
   const { status, stdout, stderr } = spawnSync(join(programs, 'kustomize'), ['build', join(root, folder)], {
     encoding: 'utf8',
     maxBuffer: 1 << 28,
   })
   if (status !== 0 || stderr !== '') throw new Error(`kustomize build ${folder}:\n${stderr}`)
-  writeFileSync(join(out, `${folder.replaceAll('/', '-')}.yaml`), stdout)
+  writeFileSync(join(out, `${name}.yaml`), stdout)
+}
+
+/** The component that an installation may add, on top of an overlay as it would be. */
+function buildWithCallers(out) {
+  const folder = mkdtempSync(join(tmpdir(), 'bitka-callers-'))
+  try {
+    const at = (path) => relative(realpathSync(folder), join(realpathSync(root), path))
+    const kustomization = {
+      apiVersion: 'kustomize.config.k8s.io/v1beta1',
+      kind: 'Kustomization',
+      namespace: 'bitka',
+      resources: [at('k8s/overlays/k3s')],
+      components: [at('k8s/components/internal-callers')],
+      configMapGenerator: [{ name: 'site', behavior: 'merge', literals: ['internalCallersCidr=10.50.0.0/24'] }],
+    }
+    writeFileSync(join(folder, 'kustomization.yaml'), JSON.stringify(kustomization))
+    build(relative(root, folder), out, 'with-internal-callers')
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
 }
 
 /** A kind without a schema is an error, as everything is that kubeconform cannot judge. */
@@ -45,7 +65,10 @@ function validate(folder) {
 
 const work = mkdtempSync(join(tmpdir(), 'bitka-k8s-'))
 try {
-  if (values.manifests === undefined) for (const folder of applied) build(folder, values.render ?? work)
+  if (values.manifests === undefined) {
+    for (const folder of applied) build(folder, values.render ?? work)
+    buildWithCallers(values.render ?? work)
+  }
   if (values.render === undefined) process.exitCode = validate(values.manifests ?? work)
 } catch (error) {
   console.error(error.message)

@@ -288,6 +288,14 @@ describe('the edge', () => {
     expect(one(all.gke, 'GCPGatewayPolicy', 'public').spec.default.sslPolicy).toBe('bitka-tls13')
   })
 
+  it('opens the mesh listener to one network, where an installation adds that', () => {
+    const added = matrixOf(all.withCallers).filter((line) => !matrixOf(all.k3s).includes(line))
+    expect(added).toEqual(['in: 10.50.0.0/24 > envoy:8444'])
+    const { spec } = one(all.withCallers, 'Service', 'envoy-mesh')
+    expect(spec).toMatchObject({ allocateLoadBalancerNodePorts: false, loadBalancerSourceRanges: ['10.50.0.0/24'] })
+    expect(spec.ports.map(({ port }: { port: number }) => port)).toEqual([8444])
+  })
+
   it.each(overlays)('of %s has a certificate for the public host, which is renewed a month ahead', (overlay) => {
     const { spec } = one(all[overlay], 'Certificate', 'public')
     expect(spec).toMatchObject({ dnsNames: ['exchange.bitka.example'], secretName: 'public-tls', renewBefore: '720h' })

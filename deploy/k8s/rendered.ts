@@ -17,7 +17,7 @@ export function lintK8s(...args: string[]): { status: number | null; stdout: str
   return spawnSync(process.execPath, ['scripts/lint-k8s.mjs', ...args], options)
 }
 
-type Applied = 'gke' | 'k3s' | 'spire' | 'monitoringGke' | 'monitoringK3s'
+type Applied = 'gke' | 'k3s' | 'spire' | 'monitoringGke' | 'monitoringK3s' | 'withCallers'
 
 /** What is applied, as kustomize makes it: the exchange, SPIRE and what watches them. */
 export function renderedManifests(): Record<Applied, Manifest[]> {
@@ -33,6 +33,7 @@ export function renderedManifests(): Record<Applied, Manifest[]> {
       spire: read('k8s-spire.yaml'),
       monitoringGke: read('k8s-monitoring-gke.yaml'),
       monitoringK3s: read('k8s-monitoring-k3s.yaml'),
+      withCallers: read('with-internal-callers.yaml'),
     }
   } finally {
     rmSync(folder, { recursive: true, force: true })
