@@ -126,12 +126,14 @@ describe('SetRoles', () => {
       details: { roles: 'is not a role' },
     })
     expect(await set(userId, [42 as Role])).toMatchObject({ kind: 'invalid' })
-    expect((await set(NOBODY, [])).kind).toBe('not_found')
-    expect((await set('me', [])).kind).toBe('not_found')
+    // An empty request must not take everything from somebody.
+    expect(await set(userId, [])).toMatchObject({ kind: 'invalid', details: { roles: 'must name at least one role' } })
+    expect((await set(NOBODY, [Role.USER])).kind).toBe('not_found')
+    expect((await set('me', [Role.USER])).kind).toBe('not_found')
     expect((await set(operatorId(), [Role.USER])).kind).toBe('forbidden')
     await on.auth.setRoles({ userId, roles: [Role.OPERATOR] }, admin.as)
     const { as } = await on.login('tom')
-    expect((await set(operatorId(), [], as)).kind).toBe('forbidden')
+    expect((await set(operatorId(), [Role.USER], as)).kind).toBe('forbidden')
     await on.auth.listUsers({}, as)
   })
 
@@ -140,8 +142,8 @@ describe('SetRoles', () => {
     await on.auth.setRoles({ userId, roles: [Role.ADMIN] }, admin.as)
     const uma = await on.login('uma')
     const results = await Promise.allSettled([
-      on.auth.setRoles({ userId, roles: [] }, admin.as),
-      on.auth.setRoles({ userId: operatorId(), roles: [] }, uma.as),
+      on.auth.setRoles({ userId, roles: [Role.USER] }, admin.as),
+      on.auth.setRoles({ userId: operatorId(), roles: [Role.USER] }, uma.as),
     ])
     const kinds = results.flatMap((result) => (result.status === 'rejected' ? [result.reason.kind] : []))
     expect(kinds).toEqual(['conflict'])

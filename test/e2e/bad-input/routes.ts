@@ -62,7 +62,7 @@ export const routes: Readonly<Record<string, Example>> = {
     as: 'operator',
     path: ({ people }) => `/v1/admin/users/${people.bob.userId}/roles`,
     body: () => ({ roles: ['user', 'support'] }),
-    required: [],
+    required: ['roles'],
   },
   'POST /v1/admin/users/{user_id}/disable': {
     as: 'operator',

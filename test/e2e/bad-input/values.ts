@@ -76,6 +76,7 @@ const wrong: Readonly<Record<string, readonly (readonly [object, string])[]>> = 
     [{ locale: '' }, 'locale'],
   ],
   'PUT /v1/admin/users/{user_id}/roles': [
+    [{ roles: [] }, 'roles'],
     [{ roles: ['root'] }, 'roles[0]'],
     [{ roles: ['user', 'Admin'] }, 'roles[1]'],
     [{ roles: [''] }, 'roles[0]'],

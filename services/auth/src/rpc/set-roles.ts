@@ -1,3 +1,4 @@
+import { invalidField } from '@bitka/kernel'
 import { type MethodImpl, userOf } from '@bitka/mesh'
 import type { AuthService } from '@bitka/proto/bitka/auth/v1/auth_pb'
 import type { AuthContext } from '../context.ts'
@@ -12,6 +13,8 @@ export const setRoles =
   ({ db, clock, audit }: AuthContext): MethodImpl<typeof AuthService.method.setRoles> =>
   async (request, call) => {
     const userId = userIdOf(request.userId)
+    // An empty body must not take everything from somebody: to leave them nothing more, name user.
+    if (request.roles.length === 0) throw invalidField('roles', 'must name at least one role')
     const roles = normalizeRoles(request.roles.map((role) => decodeRole(role, 'roles')))
     const changed = await db.transaction(async (tx) => {
       // Admins first, always: who is the last one must hold until the commit.
