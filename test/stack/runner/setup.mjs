@@ -14,7 +14,14 @@ export default function setup() {
       cwd: root,
       stdio: ['ignore', 'inherit', 'inherit'],
       // Many users from one address, certificates that change while the tests run.
-      env: { ...process.env, BITKA_RATE_LIMIT_SCALE: '0', BITKA_SVID_TTL_S: '120' },
+      env: {
+        ...process.env,
+        BITKA_RATE_LIMIT_SCALE: '0',
+        BITKA_SVID_TTL_S: '120',
+        // Nobody listens there but the collector of 50-observability, while it runs.
+        BITKA_OTLP_ENDPOINT: 'https://127.0.0.1:4318',
+        BITKA_TRACE_RATIO: '0.2',
+      },
     }).status
   if (process.env.BITKA_STACK_KEEP === undefined) stack('down')
   if (stack('up') !== 0) throw new Error('the stack did not start')
