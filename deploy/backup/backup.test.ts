@@ -374,6 +374,13 @@ describe('backup and restore', () => {
     await expect(allOf(readWal(moved, '0'.repeat(24), openSeal, known))).rejects.toThrow(/was not signed/)
   })
 
+  it('takes one backup at a time, whatever database its URL names', async () => {
+    await withClient(options.url, async (client) => {
+      await client.query(`select pg_advisory_lock(hashtextextended('bitka.backup', 0))`)
+      await expect(takeBackup({ ...options, url: exchange.url })).rejects.toThrow('another backup of this server')
+    })
+  })
+
   it('never lists half a backup, and clears it away', async () => {
     const before = await listBackups(options.store)
     const broken = { ...options, dataDir: place('elsewhere') }

@@ -4,6 +4,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
 import { assert, type Clock, type Logger, systemClock } from '@bitka/kernel'
+import { databaseUrl } from '@bitka/store'
 import pg from 'pg'
 import { CONTROL_FILE, packDataDirectory, packFile, packOpenFile, readControlFile, type Sums } from './cluster-files.ts'
 import { BASE, baseKey, idAt, listBackups, type Manifest, manifestKey, signed } from './manifest.ts'
@@ -44,7 +45,8 @@ export async function takeBackup(options: BackupOptions): Promise<Manifest> {
   const id = idAt(startedAt)
   // One session from start to stop: PostgreSQL gives the backup up when it ends, and the slot goes with it.
   const session = new pg.Client({
-    connectionString: options.url,
+    // One database for all, since its locks are those of the one that a session is in.
+    connectionString: databaseUrl(options.url, { database: 'postgres' }),
     application_name: 'backup',
     statement_timeout: 0,
     idle_in_transaction_session_timeout: 0,
