@@ -8,7 +8,8 @@ import { StackWorld } from './world.ts'
 /** Where Envoy's own metrics are on a native stack. */
 const ENVOY_METRICS = 'http://127.0.0.1:9190/metrics'
 /** Programs that do not run here, or whose metrics are not ours. */
-const ELSEWHERE = /^(Prometheus|Envoy|node exporter|kubelet|backup|identity \(native stack\)|everybody, with tracing on)$/
+const ELSEWHERE =
+  /^(Prometheus|Envoy|node exporter|kubelet|backup|identity \(native stack\)|everybody, with tracing on)$/
 
 type Scrape = { types: Map<string, string>; labels: Map<string, Set<string>>; text: string }
 
