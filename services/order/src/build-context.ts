@@ -1,4 +1,3 @@
-import { purgeOutbox } from '@bitka/events'
 import { Loop } from '@bitka/kernel'
 import { LedgerPostingService } from '@bitka/proto/bitka/ledger/v1/ledger_pb'
 import type { ServiceContext } from '@bitka/service'
@@ -9,9 +8,10 @@ import { sweep } from './commands/sweep.ts'
 import type { OrderConfig } from './config.ts'
 import type { OrderContext } from './context.ts'
 import { Hub } from './hub.ts'
+import { purgeEvents } from './store/outbox.ts'
 
 const PURGE_MS = 60 * 60_000
-/** As long as the log itself keeps commands at least. */
+/** Commands stay for good, as they do in the log: a log that was lost is made again of them. */
 const SENT_KEPT_MS = 30 * 24 * 60 * 60_000
 
 /** What everything is built from, and the work in the background. */
@@ -31,7 +31,7 @@ export function buildContext(service: ServiceContext<OrderConfig>): { ctx: Order
   const purge = new Loop({ name: 'order.purge', intervalMs: PURGE_MS, log }, async () => {
     const now = clock.now()
     const forgotten = await purgeIdempotency(db, { now })
-    const unneeded = await purgeOutbox(db, { sentBefore: new Date(now.getTime() - SENT_KEPT_MS) })
+    const unneeded = await purgeEvents(db, new Date(now.getTime() - SENT_KEPT_MS))
     return forgotten + unneeded >= 1_000
   })
   return { ctx, loops: [sweeper, settlement, purge] }

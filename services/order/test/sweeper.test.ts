@@ -3,6 +3,7 @@ import { OrderService } from '@bitka/proto/bitka/order/v1/order_pb'
 import { openDb } from '@bitka/store'
 import { waitFor } from '@bitka/testkit'
 import { startOrder } from '../src/service.ts'
+import { purgeEvents } from '../src/store/outbox.ts'
 import { Harness, keyed, limitBuy, type Person, refusal, SELL } from './harness.ts'
 
 let h: Harness
@@ -96,6 +97,24 @@ it('lets two processes place under one key, and sweep side by side, with one ord
   } finally {
     await second.stop()
   }
+})
+
+it('keeps every command that was sent, of which a lost log is made again, and forgets other events', async () => {
+  await h.client.createOrder(limitBuy, alice.as)
+  const unsent = async () => (await h.db.query('select from outbox where sent_at is null')).rowCount
+  await waitFor(async () => (await unsent()) === 0)
+  const count = async () => {
+    const { rows } = await h.db.query<{ commands: number; others: number }>(
+      `select count(*) filter (where topic = 'trading.orders.commands')::int as commands,
+         count(*) filter (where topic <> 'trading.orders.commands')::int as others from outbox`,
+    )
+    return rows[0]
+  }
+  const before = await count()
+  expect(before?.commands).toBeGreaterThan(0)
+  expect(before?.others).toBeGreaterThan(0)
+  expect(await purgeEvents(h.db, new Date(Date.now() + 60_000))).toBe(before?.others)
+  expect(await count()).toEqual({ commands: before?.commands, others: 0 })
 })
 
 it('sends again what the log lost', async () => {

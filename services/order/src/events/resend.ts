@@ -31,7 +31,7 @@ export const resendMissing =
  */
 async function refuseOlderDatabase(db: Queryable, eventLog: EventLog, partition: number): Promise<void> {
   const newest = await lastCommands(eventLog, partition, COMPARED)
-  const known = await knownCommands(db, COMMANDS, newest)
+  const known = await knownCommands(db, partition, newest)
   for (const { symbol, commandSeq, eventId } of newest.values()) {
     const { nextSeq = 1n, eventId: ours = eventId } = known.get(symbol) ?? {}
     if (commandSeq < nextSeq && ours === eventId) continue
@@ -43,7 +43,7 @@ async function refuseOlderDatabase(db: Queryable, eventLog: EventLog, partition:
 
 async function missingFrom(db: Queryable, eventLog: EventLog, partition: number): Promise<bigint[]> {
   for (let compared = COMPARED; ; compared *= 4) {
-    const sent = await lastSent(db, COMMANDS, partition, compared)
+    const sent = await lastSent(db, partition, compared)
     // More of the log than of the rows, since a command may be in it twice.
     const inLog = await lastCommands(eventLog, partition, compared * 2)
     const missing = sent.filter(({ symbol, commandSeq }) => commandSeq > (inLog.get(symbol)?.commandSeq ?? 0n))
