@@ -3,6 +3,7 @@ export { bytea } from './columns.ts'
 export { createDatabase, databaseUrl, dropDatabase } from './databases.ts'
 export { type Db, type DbConfig, type OpenDbOptions, openDb } from './db.ts'
 export { asDomainError, breaks, rootCause } from './errors.ts'
+export { type Hints, type HintsOptions, openHints } from './hints.ts'
 export {
   type Codec,
   type IdempotencyKey,

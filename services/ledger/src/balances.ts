@@ -15,8 +15,17 @@ export type Balance = {
 export class BalanceHub {
   private readonly byUser = new Map<string, Set<BalanceFeed>>()
 
+  /** @param tell says to the other processes whose balances have changed here; their hubs get it by `heard` */
+  constructor(private readonly tell: (userIds: string[]) => void = () => {}) {}
+
   publish(userId: string, balance: Balance): void {
     for (const feed of this.byUser.get(userId) ?? []) feed.offer(balance)
+    this.tell([userId])
+  }
+
+  /** Another process has changed balances of these users: their streams read the rows. */
+  heard(userIds: readonly string[]): void {
+    for (const userId of userIds) for (const feed of this.byUser.get(userId) ?? []) feed.fallBehind()
   }
 
   /** The changes from now on. Close it, or it stays. */
@@ -35,6 +44,7 @@ export class BalanceHub {
 /** What one stream has not sent yet: at most the newest state of each account, however slow its reader is. */
 export class BalanceFeed {
   private readonly pending = new Map<string, Balance>()
+  private behind = false
   private wake: (() => void) | undefined
 
   constructor(readonly close: () => void) {}
@@ -46,9 +56,22 @@ export class BalanceFeed {
     this.wake?.()
   }
 
+  /** The rows have changed, and how is not known here. */
+  fallBehind(): void {
+    this.behind = true
+    this.wake?.()
+  }
+
+  /** Whether the rows must be read; asking takes it back. */
+  takeBehind(): boolean {
+    const { behind } = this
+    this.behind = false
+    return behind
+  }
+
   /** What has changed since the last call; waits for something, for `ms` at most, or until the signal. */
   async take(ms: number, signal: AbortSignal): Promise<Balance[]> {
-    if (this.pending.size === 0 && !signal.aborted) {
+    if (this.pending.size === 0 && !this.behind && !signal.aborted) {
       await new Promise<void>((resolve) => {
         const finish = (): void => {
           clearTimeout(timer)

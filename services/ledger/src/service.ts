@@ -2,6 +2,7 @@ import { implement } from '@bitka/mesh'
 import { DirectoryService } from '@bitka/proto/bitka/auth/v1/auth_pb'
 import { LedgerPostingService, LedgerService } from '@bitka/proto/bitka/ledger/v1/ledger_pb'
 import { type Dependency, defineService } from '@bitka/service'
+import { openHints } from '@bitka/store'
 import { BalanceHub } from './balances.ts'
 import { findRecipient, isUser } from './clients/directory.ts'
 import { ledgerSchema } from './config.ts'
@@ -21,7 +22,8 @@ export const startLedger = defineService({
   build: async (service) => {
     const { config, db, clock, log, audit, eventLog, signal, metrics, tracing } = service
     if (config.BITKA_SEED_FILE !== undefined) await seedAssets({ db, clock, audit }, config.BITKA_SEED_FILE)
-    const balances = new BalanceHub()
+    const balances = new BalanceHub((userIds) => hints.send(userIds))
+    const hints = openHints({ db, log, onHints: (userIds) => balances.heard(userIds) })
     const poster = new Poster({
       db,
       clock,
@@ -55,7 +57,7 @@ export const startLedger = defineService({
         implement(LedgerPostingService, postingRpcs(context), postingPolicy),
       ],
       consumers: [settlementConsumer({ clock, balances, settlement, tracing })],
-      loops: [settlement, ledgerMetrics({ db, clock, log, registry: metrics, settlement })],
+      loops: [hints, settlement, ledgerMetrics({ db, clock, log, registry: metrics, settlement })],
       dependencies: async () => [settlementLag(settlement)],
       onStop: () => poster.drain(),
     }

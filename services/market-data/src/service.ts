@@ -3,6 +3,7 @@ import { Loop } from '@bitka/kernel'
 import { implement } from '@bitka/mesh'
 import { MarketDataService } from '@bitka/proto/bitka/market_data/v1/market_data_pb'
 import { defineService } from '@bitka/service'
+import { openHints } from '@bitka/store'
 import { schema } from './config.ts'
 import { recordResults } from './events/record-results.ts'
 import { LiveMarkets } from './live/live-markets.ts'
@@ -37,7 +38,9 @@ export const startMarketData = defineService({
       const sentBefore = new Date(clock.nowMs() - SENT_KEPT_MS)
       return (await purgeOutbox(db, { sentBefore, maxRows: PURGE_ROWS })) === PURGE_ROWS
     })
+    const hints = openHints({ db, log, onHints: () => refresher.wake() })
     markets.onBehind = () => refresher.wake()
+    markets.onCommitted = (symbols) => hints.send(symbols)
     markets.onChange = () => ticking.wake()
     return {
       rpcs: [implement(MarketDataService, marketDataRpcs({ db, clock, markets, tickers }), policy)],
@@ -49,7 +52,7 @@ export const startMarketData = defineService({
           handle: recordResults(markets),
         },
       ],
-      loops: [refresher, ticking, closing, purging],
+      loops: [refresher, ticking, closing, purging, hints],
     }
   },
 })

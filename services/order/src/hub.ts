@@ -19,16 +19,32 @@ export class Hub {
   private readonly waiters = new Map<string, Set<() => void>>()
   private readonly feeds = new Map<string, Set<UserFeed>>()
 
+  /** @param tell passes what changed here on to the other processes, whose hubs get it by `heard` */
+  constructor(private readonly tell: (keys: string[]) => void = () => {}) {}
+
   /** Orders, or what they have traded, changed. */
   ordersChanged(changes: readonly Change[]): void {
-    for (const { orderId, userId } of changes) {
-      this.wake(orderKey(orderId))
-      for (const feed of this.feeds.get(userId) ?? []) feed.changed(orderId)
-    }
+    for (const change of changes) this.orderChanged(change)
+    this.tell(changes.map(({ orderId, userId }) => `${orderKey(orderId)} ${userId}`))
   }
 
   marketChanged(symbol: string): void {
     this.wake(marketKey(symbol))
+    this.tell([marketKey(symbol)])
+  }
+
+  /** What changed in another process. */
+  heard(keys: readonly string[]): void {
+    for (const key of keys) {
+      const [kind, name = '', userId = ''] = key.split(' ')
+      if (kind === 'order') this.orderChanged({ orderId: name, userId })
+      else if (kind === 'market') this.wake(marketKey(name))
+    }
+  }
+
+  private orderChanged({ orderId, userId }: Change): void {
+    this.wake(orderKey(orderId))
+    for (const feed of this.feeds.get(userId) ?? []) feed.changed(orderId)
   }
 
   /** Resolves when the key is woken, after `ms`, or when the signal fires. */

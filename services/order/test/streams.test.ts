@@ -1,6 +1,8 @@
+import { silentLogger } from '@bitka/kernel'
 import { CloseReason } from '@bitka/proto/bitka/events/v1/trading_pb'
-import { OrderStatus } from '@bitka/proto/bitka/order/v1/order_pb'
+import { OrderService, OrderStatus, type StreamOrdersResponse } from '@bitka/proto/bitka/order/v1/order_pb'
 import { waitFor } from '@bitka/testkit'
+import { startOrder } from '../src/service.ts'
 import { Harness, limitBuy, type Person, refusal, SELL } from './harness.ts'
 
 let h: Harness
@@ -46,6 +48,30 @@ const trade = (number: bigint, maker: string, taker: string) => {
   const value = { tradeNumber: number, priceTicks: 1n, quantityLots: 10n, takerSide: SELL, maker: one, taker: other }
   return h.engine.say('BTC-THB', [{ case: 'trade', value }])
 }
+
+it('shows in one process what another was asked for, long before it looks by itself', async () => {
+  const second = await startOrder(h.platform.env('order'), { clock: h.clock, log: silentLogger })
+  try {
+    const other = await h.platform.client(OrderService, 'gateway', { service: 'order', port: second.port })
+    const controller = new AbortController()
+    controllers.push(controller)
+    const stream = other.streamOrders({}, { ...alice.as, signal: controller.signal })[Symbol.asyncIterator]()
+    expect((await stream.next()).value).toMatchObject({ snapshot: true, items: [] })
+    const startedMs = performance.now()
+    for (let turn = 0; turn < 20; turn += 1) {
+      const orderId = await h.place(alice)
+      for (let seen = false; !seen; ) {
+        const { value, done } = await stream.next()
+        if (done) throw new Error('the stream has ended')
+        seen = (value as StreamOrdersResponse).items.some((order) => order.orderId === orderId)
+      }
+    }
+    // By itself it looks every two seconds: twenty orders, one after the other, would take forty.
+    expect(performance.now() - startedMs).toBeLessThan(30_000)
+  } finally {
+    await second.stop()
+  }
+}, 60_000)
 
 it('begins with the open orders and goes on with each that changes', async () => {
   const first = await h.place(alice)

@@ -35,7 +35,7 @@ export const streamBalances = ({
         const expiresInMs = expiresAtMs - clock.nowMs()
         if (expiresInMs <= 0) throw new DomainError('unauthenticated', 'The access token has expired.')
         const changes = await feed.take(Math.max(1, Math.min(resyncAt - performance.now(), expiresInMs)), ctx.signal)
-        if (performance.now() >= resyncAt) {
+        if (feed.takeBehind() || performance.now() >= resyncAt) {
           changes.push(...(await read()))
           resyncAt = performance.now() + RESYNC_MS
         }

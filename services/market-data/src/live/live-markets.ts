@@ -27,6 +27,8 @@ export class LiveMarkets {
   onChange: () => void = () => {}
   /** Called when the rows are ahead of what is here. */
   onBehind: () => void = () => {}
+  /** Called with the markets that have changed by what was committed in this process. */
+  onCommitted: (symbols: string[]) => void = () => {}
 
   constructor(private readonly options: Options) {}
 
@@ -53,6 +55,7 @@ export class LiveMarkets {
       // A new market, or one whose view missed something: its rows say it all.
       if (!view?.apply(delta)) this.onBehind()
     }
+    this.onCommitted(deltas.map(({ to }) => to.symbol))
     this.onChange()
   }
 
