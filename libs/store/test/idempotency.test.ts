@@ -126,8 +126,14 @@ async function firstAndSecond(key: IdempotencyKey, first: () => string) {
   })
   const sessions = async (where: string) =>
     (await db.query(`select 1 from pg_stat_activity where datname = current_database() and ${where}`)).rowCount
-  const outcomes = [once(key, () => gate.then(first))]
-  await waitFor(() => sessions(`state = 'idle in transaction'`), { what: 'the first to hold its key' })
+  let holds = false
+  const outcomes = [
+    once(key, () => {
+      holds = true
+      return gate.then(first)
+    }),
+  ]
+  await waitFor(() => holds, { what: 'the first to hold its key' })
   outcomes.push(once(key, () => 'of the second'))
   const settled = Promise.allSettled(outcomes)
   await waitFor(() => sessions(`wait_event_type = 'Lock'`), { what: 'the second to wait' })
