@@ -115,7 +115,8 @@ it('Envoy without its certificate lets nobody through, says what is missing, and
   await waitFor(async () => (await health()) === 503, { timeoutMs: 20_000, what: 'Envoy to answer' })
   expect(edge.output()).toMatch(/rejected: Invalid path: .*svid\.pem/)
   // Nothing half: no plain connection to the gateway, and no handshake on the mesh listener.
-  expect(edge.accessLog().at(-1)?.detail).toContain('Secret_is_not_supplied_by_SDS')
+  // Envoy writes its log once a second.
+  await waitFor(() => String(edge.accessLog().at(-1)?.detail).includes('Secret_is_not_supplied_by_SDS'))
   expect(await refusal(edge, edge.ports.mesh, meshTls)).not.toMatch(/^HTTP/)
   await edge.giveIdentity()
   await waitFor(async () => (await health()) === 200, { timeoutMs: 20_000, what: 'Envoy with its certificate' })

@@ -1,4 +1,4 @@
-import type { BitkaClient } from '@bitka/client'
+import { allItems, type BitkaClient } from '@bitka/client'
 import { shortTime, table } from './table.ts'
 
 const FILLS = 5
@@ -6,8 +6,11 @@ const LEVELS = 5
 
 /** Somebody's balances and latest fills. */
 export async function showPerson(name: string, client: BitkaClient): Promise<string[]> {
-  const [accounts, fills] = await Promise.all([client.ledger.accounts(), client.orders.fills({ per_page: FILLS })])
-  const owned = accounts.items.filter(({ available, locked }) => Number(available) !== 0 || Number(locked) !== 0)
+  const [accounts, fills] = await Promise.all([
+    allItems(client.ledger.accounts, {}),
+    client.orders.fills({ per_page: FILLS }),
+  ])
+  const owned = accounts.filter(({ available, locked }) => Number(available) !== 0 || Number(locked) !== 0)
   const balances = owned.map(({ asset, available, locked }) => [asset, available, 'available', locked, 'locked'])
   const trades = fills.items.map(({ side, quantity, symbol, price, fee, fee_asset, liquidity, timestamp }) => [
     shortTime(timestamp),

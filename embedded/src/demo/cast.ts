@@ -1,4 +1,4 @@
-import type { BitkaClient } from '@bitka/client'
+import { allItems, type BitkaClient } from '@bitka/client'
 import { creditUser } from '../people/funds.ts'
 import type { People } from '../people/people.ts'
 import { makerFunds, makerNames, takerFunds, takerNames } from './plans.ts'
@@ -38,7 +38,7 @@ async function missingFunds(
   client: BitkaClient,
   wanted: Readonly<Record<string, string>>,
 ): Promise<[asset: string, amount: string][]> {
-  const { items } = await client.ledger.accounts()
+  const items = await allItems(client.ledger.accounts, {})
   return Object.entries(wanted).filter(([asset, amount]) => {
     const account = items.find((one) => one.asset === asset)
     const has = account ? Number(account.available) + Number(account.locked) : 0

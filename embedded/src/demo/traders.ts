@@ -1,4 +1,4 @@
-import { BitkaApiError, type BitkaClient, type Order, type OrderBody } from '@bitka/client'
+import { allItems, BitkaApiError, type BitkaClient, type Order, type OrderBody } from '@bitka/client'
 import type { Market } from './market.ts'
 import { makerShape, TOLERANCE } from './plans.ts'
 import type { Random } from './random.ts'
@@ -68,7 +68,7 @@ export async function cancelEverything(client: BitkaClient): Promise<number> {
 }
 
 async function inventoryOf(client: BitkaClient, { market, fair }: Floor): Promise<number> {
-  const { items } = await client.ledger.accounts()
+  const items = await allItems(client.ledger.accounts, {})
   const totalOf = (asset: string): number => {
     const account = items.find((one) => one.asset === asset)
     return account ? Number(account.available) + Number(account.locked) : 0

@@ -1,4 +1,4 @@
-import { BitkaApiError, createBitkaClient, everyItem, memoryTokens } from '../src/index.ts'
+import { allItems, BitkaApiError, createBitkaClient, everyItem, memoryTokens } from '../src/index.ts'
 import { fakeFetch, ok, pairOf, type Reply, refused, type Sent } from './fake-api.ts'
 
 const baseUrl = 'http://exchange.test/'
@@ -13,6 +13,17 @@ function clientOf(...replies: (Reply | Error)[]) {
 }
 
 const keysOf = (sent: Sent[]) => sent.map(({ headers }) => headers['idempotency-key'])
+
+it('reads a list that is paged by number to its end', async () => {
+  const page = (items: number[], number: number) =>
+    ok({ items, pagination: { page: number, per_page: 200, total: 3, total_pages: 2 } })
+  const { client, sent } = clientOf(page([1, 2], 1), page([3], 2))
+  expect(await allItems(client.ledger.accounts, { asset: 'THB' })).toEqual([1, 2, 3])
+  expect(sent.map(({ path }) => path)).toEqual([
+    '/v1/ledger/accounts?asset=THB&page=1&per_page=200',
+    '/v1/ledger/accounts?asset=THB&page=2&per_page=200',
+  ])
+})
 
 describe('retries', () => {
   it('keep the Idempotency-Key and the request id of their call', async () => {
