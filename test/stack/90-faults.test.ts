@@ -6,9 +6,11 @@ const seed = Number(process.env.BITKA_SEED ?? Date.now() % 1_000_000)
 const random = seeded(seed)
 let world: StackWorld
 
-beforeAll(async () => {
-  console.log(`faults: seed ${seed} (BITKA_SEED)`)
-  world = new StackWorld(seed)
+beforeAll(() => console.log(`faults: seed ${seed} (BITKA_SEED)`))
+
+// People of its own for each test: what they did is asked for again at its end, and takes as long as it was much.
+beforeEach(async () => {
+  world = new StackWorld(random.int(1_000_000))
   await world.load.setUp()
 }, 120_000)
 

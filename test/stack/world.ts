@@ -26,7 +26,7 @@ export class StackWorld {
 
   constructor(readonly seed: number) {
     const { url, operatorEmail: email, operatorPassword: password, postgres } = this.stack
-    this.load = new LoadClient({ url, seed, users: 4, symbol, operator: { email, password }, thinkMs: 20 })
+    this.load = new LoadClient({ url, seed, users: 4, symbol, operator: { email, password }, thinkMs: 50 })
     this.databaseUrl = databaseUrl(postgres.adminUrl, { database: 'bitka' })
   }
 
