@@ -32,11 +32,13 @@ describe('GET /v1/ledger/accounts', () => {
 
   it('lists what one has of each asset, from the start', async () => {
     const carol = await exchange.person('carol')
-    const { body } = await carol.get(path)
+    // An exchange that was tested before has more assets than a page.
+    const whole = await carol.get(`${path}?per_page=200`)
     const assets = ['BTC', 'ETH', 'THB', 'USDT']
-    expect(body.data.items.filter(({ asset }: Body) => assets.includes(asset))).toEqual(
+    expect(whole.body.data.items.filter(({ asset }: Body) => assets.includes(asset))).toEqual(
       assets.map((asset) => accountOf(carol, asset, '0')),
     )
+    const { body } = await carol.get(path)
     expect(body.data.pagination).toEqual({
       page: 1,
       per_page: 25,
