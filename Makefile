@@ -6,7 +6,7 @@ NODE ?= node
 # TLS 1.3 only, everywhere (docs/adr/0003).
 NODE_FLAGS := --tls-min-v1.3 --enable-source-maps
 
-.PHONY: help install build up demo test stack-up stack-down test-stack lint format bench clean images release deploy
+.PHONY: help install build up demo test test-tools stack-up stack-down test-stack lint format bench clean images release deploy
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,9 @@ demo: build ## Runs market makers and takers against a running exchange
 
 test: build ## Runs every test
 	@$(NODE) scripts/test.mjs
+
+test-tools: build ## Tests manifests, images, alerts and releases with their tools: needs Go, Java, Python and ssh-keygen
+	@$(NODE) scripts/test.mjs --config jest.tools.config.js
 
 stack-up: build ## Runs the full stack here: PostgreSQL, Kafka, Envoy, identities, each service in a process of its own
 	@$(NODE) $(NODE_FLAGS) dist/stack.mjs up

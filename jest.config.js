@@ -14,9 +14,9 @@ export default {
     ],
   },
   testMatch: ['**/*.test.ts'],
-  testPathIgnorePatterns: ['/node_modules/', '/dist/', '/.bitka/', '<rootDir>/test/stack/'],
+  testPathIgnorePatterns: ['/node_modules/', '/dist/', '/.bitka/', '<rootDir>/test/stack/', '\\.tools\\.test\\.ts$'],
   modulePathIgnorePatterns: ['<rootDir>/.bitka/', '/dist/'],
   maxWorkers: 2,
-  // Generous: a test that hangs fails in a minute, and a busy machine is no reason to fail.
-  testTimeout: 60_000,
+  // Generous: a busy machine is no reason to fail.
+  testTimeout: 120_000,
 }
