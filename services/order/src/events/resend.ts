@@ -16,8 +16,10 @@ export const resendMissing =
   async ({ query, log: eventLog }) => {
     const partitions = await eventLog.partitions(COMMANDS)
     for (let partition = 0; partition < partitions; partition += 1) {
-      await refuseOlderDatabase(query, eventLog, partition)
-      const missing = await missingFrom(query, eventLog, partition)
+      // Read once for both questions: orders wait while a new relay asks them.
+      const newest = await lastCommands(eventLog, partition, COMPARED)
+      await refuseOlderDatabase(query, partition, newest)
+      const missing = await missingFrom(query, eventLog, partition, newest)
       if (missing.length === 0) continue
       log.warn({ partition, commands: missing.length }, 'the log lacks commands that were sent; sending them again')
       await markUnsent(query, missing)
@@ -29,8 +31,7 @@ export const resendMissing =
  * as another, the database was restored from an older copy: it gives numbers a second time, and matching would pass over
  * the commands that get them. Nothing is sent then.
  */
-async function refuseOlderDatabase(db: Queryable, eventLog: EventLog, partition: number): Promise<void> {
-  const newest = await lastCommands(eventLog, partition, COMPARED)
+async function refuseOlderDatabase(db: Queryable, partition: number, newest: LastCommands): Promise<void> {
   const known = await knownCommands(db, partition, newest)
   for (const { symbol, commandSeq, eventId } of newest.values()) {
     const { nextSeq = 1n, eventId: ours = eventId } = known.get(symbol) ?? {}
@@ -41,20 +42,29 @@ async function refuseOlderDatabase(db: Queryable, eventLog: EventLog, partition:
   }
 }
 
-async function missingFrom(db: Queryable, eventLog: EventLog, partition: number): Promise<bigint[]> {
-  for (let compared = COMPARED; ; compared *= 4) {
+async function missingFrom(
+  db: Queryable,
+  eventLog: EventLog,
+  partition: number,
+  newest: LastCommands,
+): Promise<bigint[]> {
+  let inLog = newest
+  for (let compared = COMPARED; ; ) {
     const sent = await lastSent(db, partition, compared)
-    // More of the log than of the rows, since a command may be in it twice.
-    const inLog = await lastCommands(eventLog, partition, compared * 2)
     const missing = sent.filter(({ symbol, commandSeq }) => commandSeq > (inLog.get(symbol)?.commandSeq ?? 0n))
     if (missing.length < sent.length || sent.length < compared) return missing.map(({ id }) => id)
+    compared *= 4
+    inLog = await lastCommands(eventLog, partition, compared)
   }
 }
 
-/** The last command of each market among the last records of a partition. */
-async function lastCommands(eventLog: EventLog, partition: number, count: number): Promise<Map<string, LoggedCommand>> {
+/** By market. */
+type LastCommands = ReadonlyMap<string, LoggedCommand>
+
+/** The last command of each market among a partition's last records: twice as many, since a command may be there twice. */
+async function lastCommands(eventLog: EventLog, partition: number, compared: number): Promise<LastCommands> {
   const last = new Map<string, LoggedCommand>()
-  for (const { key: symbol, headers } of await readLast(eventLog, COMMANDS, partition, count)) {
+  for (const { key: symbol, headers } of await readLast(eventLog, COMMANDS, partition, compared * 2)) {
     const commandSeq = BigInt(headers.command_seq ?? 0)
     if (commandSeq <= (last.get(symbol)?.commandSeq ?? 0n)) continue
     last.set(symbol, { symbol, commandSeq, eventId: headers['event-id'] ?? '' })
