@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createSecureServer, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import { createServer, get } from 'node:https'
-import { type AddressInfo, createServer as createTcpServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
@@ -12,6 +12,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { type DevCa, issueForeignSvid, type Svid, startDevCa, svidFiles, writeSvidPem } from '@bitka/dev-ca'
 import { silentLogger } from '@bitka/kernel'
 import { spiffeId } from '@bitka/mesh'
+import { freePorts } from '@bitka/supervisor'
 import { stringify } from 'yaml'
 import { edgeConfig } from './config.ts'
 import { filesSource, runEnvoy } from './native.ts'
@@ -108,7 +109,7 @@ async function start(
   stops.push(() => publicCa.stop())
   const gateway = await startUpstream(ca)
   stops.push(() => gateway.stop())
-  const ports = await freePorts()
+  const ports = await edgePorts()
   const identity = filesSource('identity', svidFiles(meshDir))
   const publicCertificate = filesSource('public', svidFiles(publicDir))
   const config = edgeConfig({
@@ -225,16 +226,8 @@ async function startUpstream(
   }
 }
 
-async function freePorts(): Promise<EdgePorts> {
+async function edgePorts(): Promise<EdgePorts> {
   const names = ['public', 'plain', 'admin', 'mesh', 'metrics', 'envoyAdmin'] as const
-  const servers = await Promise.all(
-    names.map(async () => {
-      const server = createTcpServer().listen(0, '127.0.0.1')
-      await once(server, 'listening')
-      return server
-    }),
-  )
-  const ports = servers.map((server) => (server.address() as AddressInfo).port)
-  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))))
+  const ports = await freePorts(names.length)
   return Object.fromEntries(names.map((name, i) => [name, ports[i]])) as EdgePorts
 }

@@ -21,8 +21,10 @@ export type KafkaOptions = {
   trustDomain: string
   /** The account that the broker runs under; needs root. */
   uid?: number
-  /** Where clients come to; the controller has the next port. Default 9093. */
+  /** Where clients come to. Default 9093. */
   port?: number
+  /** Default: the port after that. */
+  controllerPort?: number
   /** Heap, MiB. */
   heapMiB?: number
 }
@@ -36,6 +38,7 @@ const HOST = '127.0.0.1'
 /** Writes the configuration, formats an empty data directory and answers what to start. */
 export async function prepareKafka(options: KafkaOptions): Promise<KafkaProgram> {
   const { parts, dataDir, tls, trustDomain, uid, port = DEFAULT_PORT, heapMiB = 384 } = options
+  const { controllerPort = port + 1 } = options
   const data = join(dataDir, 'data')
   for (const folder of [dataDir, data]) {
     await mkdir(folder, { recursive: true, mode: 0o700 })
@@ -50,7 +53,7 @@ export async function prepareKafka(options: KafkaOptions): Promise<KafkaProgram>
     host: HOST,
     port,
     advertised: `localhost:${port}`,
-    controller: `${HOST}:${port + 1}`,
+    controller: `${HOST}:${controllerPort}`,
   })
   await writeFile(`${config}.next`, text, { mode: 0o644 })
   await rename(`${config}.next`, config)

@@ -1,11 +1,11 @@
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type DevCa, issueForeignSvid, startDevCa, svidFiles } from '@bitka/dev-ca'
 import { type KafkaConnection, type KafkaTls, syncKafkaTopics, type TopicTable } from '@bitka/events'
 import { silentLogger } from '@bitka/kernel'
 import { brokerCheck } from '@bitka/service'
+import { freePorts } from '@bitka/supervisor'
 import { infrastructure, serviceTable } from '../table/index.ts'
 import { type NativeKafka, startKafka } from './native.ts'
 import { principalOf } from './server-properties.ts'
@@ -54,13 +54,15 @@ export async function startTestKafka(parts: string): Promise<TestKafka> {
     stops.push(() => ca.stop())
     for (const open of [dir, identityDir, join(identityDir, 'files')]) chmodSync(open, 0o711)
     const logFile = join(dir, 'kafka.log')
+    const [port = 0, controllerPort = 0] = await freePorts(2)
     const broker = await startKafka({
       parts,
       dataDir: join(dir, 'kafka'),
       tls: svidFiles(filesOf('kafka')),
       trustDomain: TRUST_DOMAIN,
       uid,
-      port: await twoFreePorts(),
+      port,
+      controllerPort,
       logFile,
       adminFilesDir: filesOf('kafka-admin'),
     })
@@ -104,25 +106,5 @@ export async function startTestKafka(parts: string): Promise<TestKafka> {
   } catch (error) {
     await stop()
     throw error
-  }
-}
-
-/** The first of two neighbouring ports that nobody listens on. */
-async function twoFreePorts(): Promise<number> {
-  const listen = (port: number): Promise<{ port: number; close(): Promise<void> } | undefined> =>
-    new Promise((resolve) => {
-      const server = createServer()
-      server.once('error', () => resolve(undefined))
-      server.listen(port, '127.0.0.1', () => {
-        const address = server.address()
-        const close = (): Promise<void> => new Promise((done) => server.close(() => done()))
-        resolve(typeof address === 'object' && address ? { port: address.port, close } : undefined)
-      })
-    })
-  for (;;) {
-    const first = await listen(0)
-    const second = first && (await listen(first.port + 1))
-    await Promise.all([first?.close(), second?.close()])
-    if (first && second) return first.port
   }
 }

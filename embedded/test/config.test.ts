@@ -1,11 +1,9 @@
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { ConfigError } from '@bitka/kernel'
 import { tempDir } from '@bitka/testkit'
 import { readConfig } from '../src/config.ts'
 import { lockDataDir } from '../src/lock.ts'
-import { assertFree, freePorts } from '../src/ports.ts'
 import { loadSecrets } from '../src/secrets.ts'
 
 describe('configuration', () => {
@@ -81,23 +79,5 @@ describe('one exchange a data directory', () => {
     const unlock = lockDataDir(folder)
     expect(readFileSync(join(folder, 'exchange.pid'), 'utf8')).toBe(`${process.pid}\n`)
     unlock()
-  })
-})
-
-describe('ports', () => {
-  it('says in plain words when another program has the port', async () => {
-    const server = createServer()
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const address = server.address()
-    const port = typeof address === 'object' && address ? address.port : 0
-    await expect(assertFree('127.0.0.1', port)).rejects.toThrow(
-      `port ${port} on 127.0.0.1 is in use by another program`,
-    )
-    await new Promise((resolve) => server.close(resolve))
-    await expect(assertFree('127.0.0.1', port)).resolves.toBeUndefined()
-  })
-
-  it('finds as many free ones as are needed', async () => {
-    expect(new Set(await freePorts(9)).size).toBe(9)
   })
 })

@@ -9,7 +9,6 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -21,6 +20,7 @@ import { startDevCa, svidFiles } from '@bitka/dev-ca'
 import { kafkaAcls, openKafkaLog, syncKafkaTopics, type TopicTable } from '@bitka/events'
 import { silentLogger } from '@bitka/kernel'
 import { brokerCheck } from '@bitka/service'
+import { freePorts } from '@bitka/supervisor'
 import { waitFor } from '@bitka/testkit'
 
 const run = promisify(execFile)
@@ -109,19 +109,6 @@ function strimziProperties(
   return Object.entries(properties)
     .map(([key, value]) => `${key}=${value}\n`)
     .join('')
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer()
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-      return server
-    }),
-  )
-  const ports = servers.map((server) => (server.address() as { port: number }).port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
 }
 
 it('what Strimzi makes of our Kafka resource is a broker that knows the mesh by its SPIFFE IDs and takes our rules', async () => {

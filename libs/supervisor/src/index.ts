@@ -1,0 +1,2 @@
+export { assertFree, freePorts } from './ports.ts'
+export * from './supervisor.ts'
