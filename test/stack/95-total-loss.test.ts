@@ -11,11 +11,10 @@ const seed = Number(process.env.BITKA_SEED ?? Date.now() % 1_000_000)
 const run = promisify(execFile)
 const home = process.env.BITKA_STACK_HOME ?? stackHome()
 
-/** As the runner does it: many users from one address, certificates that change. */
+/** With the variables of scripts/test-stack.mjs, which every test has. */
 function stack(command: 'up' | 'down'): void {
   const { status } = spawnSync(process.execPath, ['--tls-min-v1.3', repositoryFolder('dist/stack.mjs'), command], {
     stdio: ['ignore', 'inherit', 'inherit'],
-    env: { ...process.env, BITKA_RATE_LIMIT_SCALE: '0', BITKA_SVID_TTL_S: '120' },
   })
   expect(status).toBe(0)
 }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { startTestKafka } from '@bitka/deploy/kafka'
 import { ensureKafka, stackHome } from '@bitka/deploy/native'
 import { openKafkaLog, type TopicTable } from '@bitka/events'
-import { logConformance } from '../../libs/events/test/conformance.ts'
+import { logConformance } from '../../../libs/events/test/conformance.ts'
 
 logConformance('Kafka over mutual TLS', async () => {
   const kafka = await startTestKafka(await ensureKafka(stackHome()))

@@ -19,7 +19,7 @@ import {
 import { waitFor } from '@bitka/testkit'
 
 const run = promisify(execFile)
-const root = fileURLToPath(new URL('../..', import.meta.url))
+const root = fileURLToPath(new URL('../../..', import.meta.url))
 const order = 'spiffe://bitka.local/ns/bitka/sa/order'
 const hour = (): number => Date.now() + 3_600_000
 const record = { key: 'k', headers: {}, value: new Uint8Array([1]), partition: 0 }

@@ -6,7 +6,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { startTestEdge, type TestEdge } from '@bitka/deploy/envoy'
 import { waitFor } from '@bitka/testkit'
-import { ask, askH2, envoyBinary, refusal, talk } from './edge/http.ts'
+import { ask, askH2, envoyBinary, refusal, talk } from '../edge/http.ts'
 
 let edge: TestEdge
 beforeAll(async () => {

@@ -1,4 +1,4 @@
-import { type Speech, Streams } from './capture/streams.ts'
+import { type Speech, Streams } from '../capture/streams.ts'
 
 const SERVER = 7_432
 const CLIENT = 40_000

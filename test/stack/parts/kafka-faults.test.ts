@@ -13,7 +13,7 @@ import {
 } from '@bitka/events'
 import { createLogger, DomainError } from '@bitka/kernel'
 import { waitFor } from '@bitka/testkit'
-import { readAll, values } from '../../libs/events/test/conformance.ts'
+import { readAll, values } from '../../../libs/events/test/conformance.ts'
 
 const markets = Array.from({ length: 6 }, (_, i) => `M${i}`)
 const entry = (key: string, partition: number, value: string): LogRecord & { partition: number } => ({

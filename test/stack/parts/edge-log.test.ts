@@ -1,6 +1,6 @@
 import { startTestEdge, type TestEdge } from '@bitka/deploy/envoy'
 import { waitFor } from '@bitka/testkit'
-import { ask, askH2, envoyBinary } from './edge/http.ts'
+import { ask, askH2, envoyBinary } from '../edge/http.ts'
 
 let edge: TestEdge
 beforeAll(async () => {

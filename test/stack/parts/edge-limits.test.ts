@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { connect as connectH2 } from 'node:http2'
 import { startTestEdge, type TestEdge } from '@bitka/deploy/envoy'
 import { waitFor } from '@bitka/testkit'
-import { ask, askH2, envoyBinary, talk } from './edge/http.ts'
+import { ask, askH2, envoyBinary, talk } from '../edge/http.ts'
 
 const LIMIT = 65_536
 const UPLOAD_LIMIT = 5 * 1024 * 1024

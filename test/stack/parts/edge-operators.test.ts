@@ -1,5 +1,5 @@
 import { operatorRpcPaths, startTestEdge, type TestEdge } from '@bitka/deploy/envoy'
-import { ask, askH2, envoyBinary } from './edge/http.ts'
+import { ask, askH2, envoyBinary } from '../edge/http.ts'
 
 const OPERATOR = '127.0.0.3'
 const STRANGER = '127.0.0.4'

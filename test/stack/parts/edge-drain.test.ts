@@ -5,9 +5,9 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { startTestEdge, type TestEdge } from '@bitka/deploy/envoy'
 import { waitFor } from '@bitka/testkit'
-import { ask, envoyBinary, talk } from './edge/http.ts'
+import { ask, envoyBinary, talk } from '../edge/http.ts'
 
-const script = fileURLToPath(new URL('../../deploy/envoy/drain.sh', import.meta.url))
+const script = fileURLToPath(new URL('../../../deploy/envoy/drain.sh', import.meta.url))
 
 let edge: TestEdge
 /** Ends the requests that are under way. */

@@ -1,5 +1,5 @@
 import { startTestEdge, type TestEdge } from '@bitka/deploy/envoy'
-import { type Ask, ask, askH2, envoyBinary, type Reply, talk } from './edge/http.ts'
+import { type Ask, ask, askH2, envoyBinary, type Reply, talk } from '../edge/http.ts'
 
 const uuid = expect.stringMatching(/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
 
