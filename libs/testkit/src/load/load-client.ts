@@ -14,6 +14,8 @@ export type LoadOptions = {
   concurrency?: number
   /** Pause between two requests of one lane. */
   thinkMs?: number
+  /** How long an answer is waited for before its outcome is unknown; where every answer counts, longer than the edge waits. */
+  timeoutMs?: number
 }
 
 type Person = { name: string; token: string; accounts: Map<string, string>; open: string[] }
@@ -62,11 +64,7 @@ export class LoadClient {
     for (let index = 0; index < users; index += 1) {
       const name = `load${index}-${randomUUID().slice(0, 8)}`
       const password = randomUUID()
-      await this.ask({
-        method: 'POST',
-        path: '/v1/auth/register',
-        body: { username: name, email: `${name}@example.com`, password },
-      })
+      await this.register({ username: name, email: `${name}@example.com`, password })
       const token = await this.signIn(name, password)
       const { data } = await this.ask({ method: 'GET', path: '/v1/ledger/accounts?per_page=200', token })
       const items = (data as { items: { id: string; asset: string }[] }).items
@@ -152,13 +150,12 @@ export class LoadClient {
     const id = person.open.shift()
     if (id === undefined) return
     this.counts.cancels += 1
-    const answer = await call(this.options.url, { method: 'DELETE', path: `/v1/orders/${id}`, token: person.token })
-    this.countUnknown(answer)
+    this.countUnknown(await this.call({ method: 'DELETE', path: `/v1/orders/${id}`, token: person.token }))
   }
 
   private async record(kind: Done['kind'], person: Person, request: Call): Promise<void> {
     const done: Done = { id: '', kind, person, request }
-    const answer = await call(this.options.url, request)
+    const answer = await this.call(request)
     if (answer.status === 'unknown') {
       this.countUnknown(answer)
       this.unsure.push(done)
@@ -188,11 +185,15 @@ export class LoadClient {
     this.note(done, await this.decided(done.request))
   }
 
+  private call(request: Call): Promise<Answer> {
+    return call(this.options.url, { timeoutMs: this.options.timeoutMs, ...request })
+  }
+
   /** Asks until there is an answer. */
   private async decided(request: Call): Promise<Exclude<Answer, { status: 'unknown' }>> {
     return waitFor(
       async () => {
-        const answer = await call(this.options.url, request)
+        const answer = await this.call(request)
         return answer.status === 'unknown' ? undefined : answer
       },
       { timeoutMs: 90_000, intervalMs: 100, what: `an answer to ${request.method} ${request.path}` },
@@ -203,6 +204,12 @@ export class LoadClient {
     const answer = await this.decided(request)
     if (answer.status >= 400) throw new Error(`${request.method} ${request.path}: ${answer.status} ${answer.code}`)
     return answer
+  }
+
+  private async register(body: { username: string; email: string; password: string }): Promise<void> {
+    const { status, code } = await this.decided({ method: 'POST', path: '/v1/auth/register', body })
+    // Nobody else takes such a name: the first attempt had come to its end after all, without an answer.
+    if (status >= 400 && status !== 409) throw new Error(`${body.username} cannot register: ${status} ${code}`)
   }
 
   private async signIn(identifier: string, password: string): Promise<string> {
