@@ -39,16 +39,16 @@ describe('a service whose', () => {
     const service = await LoneService.start(stack, 'user', change)
     undo.push(() => service.stop())
     await waitFor(async () => (await service.probe())?.text === what, {
-      timeoutMs: 30_000,
+      timeoutMs: 60_000,
       what: `a probe told of ${what}`,
     })
-    await waitFor(() => service.waitsFor().includes(what), { timeoutMs: 20_000, what: 'the log to say so' })
+    await waitFor(() => service.waitsFor().includes(what), { what: 'the log to say so' })
     expect(await service.probe()).toEqual({ status: 503, text: what })
     expect(await service.probe('/livez')).toEqual({ status: 200, text: 'ok' })
     // Nothing half: no port is open before everything is there.
     expect(await service.takesCalls()).toBe(false)
     await appear()
-    await waitFor(async () => (await service.probe())?.status === 200, { timeoutMs: 60_000, what: 'readiness' })
+    await waitFor(async () => (await service.probe())?.status === 200, { timeoutMs: 120_000, what: 'readiness' })
     expect(await service.takesCalls()).toBe(true)
     expect(await service.stop()).toBe(0)
   }
@@ -65,7 +65,7 @@ describe('a service whose', () => {
       (env) => ({ ...env, BITKA_DB_URL: moved(env.BITKA_DB_URL), BITKA_DB_OWNER_URL: moved(env.BITKA_DB_OWNER_URL) }),
       () => door.open(databasePort),
     )
-  }, 150_000)
+  }, 300_000)
 
   it('broker is missing waits for it, says so and starts when it is there', async () => {
     const door = await lateDoor()
@@ -74,7 +74,7 @@ describe('a service whose', () => {
       (env) => ({ ...env, BITKA_KAFKA_BROKERS: `localhost:${door.port}` }),
       () => door.open(brokerPort),
     )
-  }, 150_000)
+  }, 300_000)
 
   it('identity is missing waits for it, says so and starts when it is there', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'bitka-late-'))
@@ -88,7 +88,7 @@ describe('a service whose', () => {
       (env) => ({ ...env, SPIFFE_ENDPOINT_SOCKET: socket }),
       () => symlinkSync(real, socket),
     )
-  }, 150_000)
+  }, 300_000)
 
   it('identity is somebody else’s does not start as that one', async () => {
     const foreign = await LoneService.start(stack, 'user', (env) => ({ ...env, BITKA_TRUST_DOMAIN: 'other.test' }))
@@ -112,15 +112,17 @@ it('Envoy without its certificate lets nobody through, says what is missing, and
   }
   const caller = await edge.identity({ uris: [CALLER] })
   const meshTls = { cert: caller.certificatePem, key: caller.privateKeyPem, ca: caller.bundlePem }
-  await waitFor(async () => (await health()) === 503, { timeoutMs: 20_000, what: 'Envoy to answer' })
-  expect(edge.output()).toMatch(/rejected: Invalid path: .*svid\.pem/)
+  await waitFor(async () => (await health()) === 503, { what: 'Envoy to answer' })
+  await waitFor(() => /rejected: Invalid path: .*svid\.pem/.test(edge.output()), {
+    what: 'Envoy to say what is missing',
+  })
   // Nothing half: no plain connection to the gateway, and no handshake on the mesh listener.
   // Envoy writes its log once a second.
   await waitFor(() => String(edge.accessLog().at(-1)?.detail).includes('Secret_is_not_supplied_by_SDS'))
   expect(await refusal(edge, edge.ports.mesh, meshTls)).not.toMatch(/^HTTP/)
   await edge.giveIdentity()
-  await waitFor(async () => (await health()) === 200, { timeoutMs: 20_000, what: 'Envoy with its certificate' })
-}, 60_000)
+  await waitFor(async () => (await health()) === 200, { what: 'Envoy with its certificate' })
+}, 180_000)
 
 describe('the gRPC port of a service refuses and counts', () => {
   const ledger = serviceTable.find(({ name }) => name === 'ledger')
@@ -172,7 +174,7 @@ describe('the gRPC port of a service refuses and counts', () => {
     const before = await refused(reason)
     expect(before).toBeGreaterThanOrEqual(0)
     const answer = await run()
-    await waitFor(async () => (await refused(reason)) > before, { timeoutMs: 10_000, what: `${reason} to be counted` })
+    await waitFor(async () => (await refused(reason)) > before, { what: `${reason} to be counted` })
     return answer
   }
 

@@ -36,9 +36,9 @@ beforeAll(async () => {
   // Something of everything has happened.
   await world.load.setUp()
   world.load.start()
-  await waitFor(() => world.load.acknowledged.size > 20, { what: 'orders' })
+  await waitFor(() => world.load.acknowledged.size > 20, { timeoutMs: 120_000, what: 'orders' })
   await world.load.stop()
-}, 180_000)
+}, 600_000)
 
 test('every service shows the metrics that the README describes, and no others', async () => {
   const seen = new Set<string>()

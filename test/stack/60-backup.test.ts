@@ -36,7 +36,7 @@ beforeAll(async () => {
     body: JSON.stringify({ username: name, email: `${name}@example.com`, password: randomUUID() }),
   })
   expect(registered.status).toBe(201)
-}, 120_000)
+}, 300_000)
 
 afterAll(async () => {
   await Promise.all(servers.map((server) => server.stop()))
@@ -131,6 +131,9 @@ test('a backup is taken under load, restored into an empty PostgreSQL and ends w
   const before = { orders: acknowledged('order'), transfers: acknowledged('transfer') }
   const taken = await backup(['backup'], onServer())
   const after = world.load.acknowledged.size
+  // The log goes on beyond what the backup has, which is held against it below.
+  const orders = acknowledged('order').length
+  await waitFor(() => acknowledged('order').length > orders + 10, { timeoutMs: 60_000, what: 'orders after the backup' })
   await world.load.stop()
   expect(taken).toMatchObject({ code: 0 })
   // The exchange worked on meanwhile.
@@ -164,19 +167,20 @@ test('the exchange that was backed up is as it was', async () => {
   expect(verified).toMatchObject({ code: 0 })
   expect(verified.out).toContain('ok    no event position is ahead of the log\n')
   expect(verified.out).toContain('ok    the log has no command that the database never gave\n')
-}, 240_000)
+}, 600_000)
 
 test('a database that was restored is told from its newer log', async () => {
   const url = servers[0]?.adminUrl ?? ''
   const verified = await backup(['verify', '--url', url], withLog())
   expect(verified).toMatchObject({ code: 1 })
   expect(verified.said).toContain('not true that the log has no command that the database never gave')
-}, 60_000)
+}, 180_000)
 
 test('the stored files show nothing to who has no key', async () => {
   const contains = async (path: string): Promise<boolean> => (await readFile(path)).includes(name)
-  // It is in the database's own files, so its absence below says something.
-  const own = await Promise.all((await filesBelow(join(world.stack.postgres.dataDir, 'base'))).map(contains))
+  // It is in the database's own files, so its absence below says something. A running server removes some of them meanwhile.
+  const ownFiles = await filesBelow(join(world.stack.postgres.dataDir, 'base'))
+  const own = await Promise.all(ownFiles.map((path) => contains(path).catch(() => false)))
   expect(own.includes(true)).toBe(true)
 
   const stored = await filesBelow(place('store'))
@@ -193,7 +197,7 @@ test('the stored files show nothing to who has no key', async () => {
     .split('\n')
     .filter((line) => line.startsWith('AGE-'))
   for (const path of stored) expect((await readFile(path)).includes(secret)).toBe(false)
-}, 120_000)
+}, 300_000)
 
 test('another key opens nothing', async () => {
   await backup(['keygen', '--out', place('other-identity')])
@@ -201,7 +205,7 @@ test('another key opens nothing', async () => {
   const refused = await backup(restoreArgs('other'), env)
   expect(refused).toMatchObject({ code: 1, said: expect.stringContaining('does not open this backup') })
   await expectNothingAt('other')
-}, 60_000)
+}, 180_000)
 
 test('a backup of somebody else is not restored', async () => {
   const signers = place('other-signers')
@@ -209,7 +213,7 @@ test('a backup of somebody else is not restored', async () => {
   const refused = await backup(restoreArgs('foreign'), { ...atRestore(), BITKA_BACKUP_SIGNERS_FILE: signers })
   expect(refused).toMatchObject({ code: 1, said: expect.stringContaining('was not signed with a key of') })
   await expectNothingAt('foreign')
-}, 60_000)
+}, 180_000)
 
 test('a backup that was changed or cut off is not restored', async () => {
   const changed = await damaged('changed-store', async (file) => {
@@ -227,7 +231,7 @@ test('a backup that was changed or cut off is not restored', async () => {
     expect(refused).toMatchObject({ code: 1, said: expect.stringContaining('damaged, or was changed') })
     await expectNothingAt(to)
   }
-}, 120_000)
+}, 300_000)
 
 test('a restore never overwrites anything', async () => {
   await mkdir(place('full/data'), { recursive: true })
@@ -235,4 +239,4 @@ test('a restore never overwrites anything', async () => {
   const refused = await backup(restoreArgs('full'), atRestore())
   expect(refused).toMatchObject({ code: 1, said: expect.stringContaining('is not empty') })
   expect(await readFile(place('full/data/something'), 'utf8')).toBe('of value')
-}, 60_000)
+}, 180_000)

@@ -4,7 +4,16 @@ import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 /** What came of a connection: what it said, and how it ended. */
 export type Outcome = { said: Buffer; ended: boolean; error?: string }
 
-const PATIENCE_MS = 5_000
+/** For a connection to come about, and for a peer that refuses to end it. Only a failing test waits so long. */
+const PATIENCE_MS = 30_000
+
+/** When somebody has listened for long enough; otherwise the end of the connection is waited for. */
+export type Listening = {
+  /** What was said is enough. */
+  until?: (said: Buffer) => boolean
+  /** So long after the connection came about. */
+  forMs?: number
+}
 
 /** What a client of each kind says first. */
 export const greetings = {
@@ -26,18 +35,26 @@ function startup(parameters: Record<string, string>): Buffer {
   return Buffer.concat([size, body])
 }
 
-/** Gathers what a connection says until it ends, or until `patienceMs` are over. */
-function listen(socket: Socket, patienceMs: number): Promise<Outcome> {
+/** Gathers what a connection says until it ends, or until it was listened to for long enough. */
+function listen(socket: Socket, event: 'connect' | 'secureConnect', { until, forMs }: Listening): Promise<Outcome> {
   return new Promise((resolve) => {
-    const chunks: Buffer[] = []
+    let said: Buffer = Buffer.alloc(0)
     let error: string | undefined
     const done = (ended: boolean): void => {
       clearTimeout(timer)
       socket.destroy()
-      resolve({ said: Buffer.concat(chunks), ended, ...(error !== undefined && { error }) })
+      resolve({ said, ended, ...(error !== undefined && { error }) })
     }
-    const timer = setTimeout(() => done(false), patienceMs)
-    socket.on('data', (chunk: Buffer) => chunks.push(chunk))
+    let timer = setTimeout(() => done(false), PATIENCE_MS)
+    socket.once(event, () => {
+      if (forMs === undefined) return
+      clearTimeout(timer)
+      timer = setTimeout(() => done(false), forMs)
+    })
+    socket.on('data', (chunk: Buffer) => {
+      said = Buffer.concat([said, chunk])
+      if (until?.(said)) done(false)
+    })
     socket.on('error', (reason: NodeJS.ErrnoException) => {
       error = reason.code ?? reason.message
     })
@@ -47,16 +64,16 @@ function listen(socket: Socket, patienceMs: number): Promise<Outcome> {
 }
 
 /** Speaks plaintext to a port. */
-export function plaintext(port: number, greeting: Buffer, patienceMs = PATIENCE_MS): Promise<Outcome> {
+export function plaintext(port: number, greeting: Buffer, listening: Listening = {}): Promise<Outcome> {
   const socket = connect(port, '127.0.0.1', () => socket.write(greeting))
-  return listen(socket, patienceMs)
+  return listen(socket, 'connect', listening)
 }
 
 /** Speaks TLS to a port, trusting whatever it shows. Data and end are what came after the handshake. */
 export async function encrypted(
   port: number,
   greeting: Buffer,
-  { patienceMs = PATIENCE_MS, ...options }: ConnectionOptions & { patienceMs?: number } = {},
+  { until, forMs, ...options }: ConnectionOptions & Listening = {},
 ): Promise<Outcome & { protocol?: string | null }> {
   const socket = connectTls({
     port,
@@ -71,7 +88,7 @@ export async function encrypted(
     protocol = socket.getProtocol()
     socket.write(greeting)
   })
-  return { ...(await listen(socket, patienceMs)), protocol }
+  return { ...(await listen(socket, 'secureConnect', { until, forMs })), protocol }
 }
 
 const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47])

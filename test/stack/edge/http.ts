@@ -101,8 +101,8 @@ export async function talk(
   let said = ''
   socket.setEncoding('utf8').on('data', (text) => (said += text))
   const ended = new Promise<void>((resolve) => socket.once('close', () => resolve()))
-  await once(socket, 'secureConnect')
   socket.on('error', () => {})
+  await once(socket, 'secureConnect')
   return { socket, said: () => said, ended }
 }
 

@@ -168,7 +168,7 @@ describe("Envoy's own answers", () => {
     beforeAll(async () => {
       alone = await startTestEdge({ binary: await envoyBinary() })
       await alone.stopUpstream()
-    }, 60_000)
+    }, 120_000)
     afterAll(() => alone?.stop())
     it.each(ways)('say 503, and when to try again, over %s', async (_, way) => {
       const reply = await way(alone, '/v1/time')

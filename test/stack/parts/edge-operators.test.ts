@@ -103,7 +103,7 @@ describe("operators' methods", () => {
       expect({ path, grpc: reply.headers['grpc-status'] }).toEqual({ path, grpc: '7' })
     }
     expect(reached).toEqual([])
-  }, 60_000)
+  })
   it('are on the admin listener for operators, and for nobody else', async () => {
     const [path = ''] = rpcs
     for (const type of dialects) {

@@ -172,6 +172,6 @@ describe('the certificate of the public name', () => {
     const { socket } = await talk(edge)
     const end = Date.parse(socket.getPeerCertificate().valid_to) / 1000
     socket.destroy()
-    expect(await seconds()).toBe(end)
+    await waitFor(async () => (await seconds()) === end, { what: 'the metric to be of this certificate' })
   })
 })
