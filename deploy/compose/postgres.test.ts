@@ -11,9 +11,15 @@ const script = join(repositoryFolder('deploy/compose'), 'postgres', 'start.sh')
 /** Stands in for PostgreSQL: writes down its arguments, its number as postmaster.pid, and each SIGHUP. */
 const POSTGRES = `#!/bin/sh
 printf '%s\\n' "$@" > "$PGDATA/arguments"
-echo $$ > "$PGDATA/postmaster.pid"
 trap 'echo HUP >> "$PGDATA/signals"' HUP
+echo $$ > "$PGDATA/postmaster.pid"
 while [ ! -e "$PGDATA/stop" ]; do sleep 0.1; done
+`
+
+/** Stands in for readlink on a machine that is busy. */
+const SLOW_READLINK = `#!/bin/sh
+sleep 1
+PATH=\${PATH#*:} exec readlink "$@"
 `
 
 async function start(env: Record<string, string> = {}) {
@@ -21,7 +27,8 @@ async function start(env: Record<string, string> = {}) {
   const [bin, svid, data] = [join(folder, 'bin'), join(folder, 'svid'), join(folder, 'data')]
   for (const path of [bin, svid, data]) await mkdir(path)
   await writeFile(join(bin, 'docker-entrypoint.sh'), POSTGRES)
-  await chmod(join(bin, 'docker-entrypoint.sh'), 0o755)
+  await writeFile(join(bin, 'readlink'), SLOW_READLINK)
+  for (const name of ['docker-entrypoint.sh', 'readlink']) await chmod(join(bin, name), 0o755)
   const child = spawn(script, [], {
     env: { PATH: `${bin}:${process.env.PATH}`, PGDATA: data, BITKA_SVID_DIR: svid, ...env },
     stdio: 'ignore',

@@ -8,9 +8,9 @@ until [ -s "$svid/svid.pem" ] && [ -s "$svid/key.pem" ]; do
   echo 'waiting for the certificate of postgres' >&2
   sleep 1
 done
-# svid-files moves one link, ..data, to each new certificate.
+# svid-files moves one link, ..data, to each new certificate. Looked at before PostgreSQL starts: what comes later is new to it.
+seen=$(readlink "$svid/..data" || true)
 (
-  seen=$(readlink "$svid/..data")
   while sleep 1; do
     now=$(readlink "$svid/..data") || continue
     [ "$now" != "$seen" ] || continue
