@@ -34,7 +34,12 @@ export function goTools(
     const env = { ...process.env, GOFLAGS: '', GOWORK: 'off', CGO_ENABLED: '0' }
     const { status, stderr } = spawnSync('go', args, { cwd: from, env, stdio: ['ignore', 'inherit', 'pipe'] })
     if (status !== 0) throw new Error(`the Go tools of ${source} did not build:\n${stderr}`)
-    if (!existsSync(folder)) renameSync(building, folder)
+    try {
+      renameSync(building, folder)
+    } catch (error) {
+      // Another process has built the same meanwhile.
+      if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
+    }
   } finally {
     rmSync(building, { recursive: true, force: true })
   }

@@ -16,7 +16,8 @@ function lint(folder: string): { status: number | null; said: string } {
   const { status, stdout, stderr } = spawnSync(process.execPath, ['scripts/lint-envoy.mjs', folder], {
     cwd: root,
     encoding: 'utf8',
-    timeout: 120_000,
+    // The first run on a machine installs Envoy.
+    timeout: 600_000,
   })
   return { status, said: stdout + stderr }
 }
@@ -40,7 +41,7 @@ it('lint passes what is committed, and the configuration of the native stack, an
   expect(good).toEqual({ status: 0, said: expect.stringMatching(/^native: ok$/m) })
   const bad = lint(await broken('compose.yaml', 'lb_policy: LEAST_REQUEST', 'lb_police: LEAST_REQUEST'))
   expect(bad).toEqual({ status: 1, said: expect.stringContaining('lb_police') })
-}, 180_000)
+}, 900_000)
 
 it.each([
   ['a cluster that there is not', 'k8s.yaml', 'cluster: gateway_grpc', 'cluster: gateway_rpc', "'gateway_rpc'"],
@@ -50,7 +51,7 @@ it.each([
   async (_, name, right, wrong, word) => {
     expect(await problems(await broken(name, right, wrong))).toContain(word)
   },
-  180_000,
+  900_000,
 )
 
 it('what Envoy warns of is a problem', async () => {
@@ -68,4 +69,4 @@ it('what Envoy warns of is a problem', async () => {
   })
   writeFileSync(file, stringify(config))
   expect(await problems(folder)).toContain('work-in-progress')
-}, 180_000)
+}, 900_000)

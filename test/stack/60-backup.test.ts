@@ -133,7 +133,10 @@ test('a backup is taken under load, restored into an empty PostgreSQL and ends w
   const after = world.load.acknowledged.size
   // The log goes on beyond what the backup has, which is held against it below.
   const orders = acknowledged('order').length
-  await waitFor(() => acknowledged('order').length > orders + 10, { timeoutMs: 60_000, what: 'orders after the backup' })
+  await waitFor(() => acknowledged('order').length > orders + 10, {
+    timeoutMs: 60_000,
+    what: 'orders after the backup',
+  })
   await world.load.stop()
   expect(taken).toMatchObject({ code: 0 })
   // The exchange worked on meanwhile.

@@ -38,18 +38,23 @@ export type FakeCollector = {
   spans: ReceivedSpan[]
   /** What it answers; 200 unless a test says otherwise. */
   status: number
+  /** A new certificate for the connections to come, where there is mutual TLS. */
+  renew(tls: CollectorTls): void
   stop(): Promise<void>
 }
+
+/** PEM. */
+type CollectorTls = { key: string; cert: string; ca: string }
 
 export type FakeCollectorOptions = {
   /** A free one unless given. */
   port?: number
-  /** Mutual TLS with these, PEM; without it in the clear. */
-  tls?: { key: string; cert: string; ca: string }
+  /** Mutual TLS with these; without it in the clear. */
+  tls?: CollectorTls
 }
 
 export async function fakeCollector({ port = 0, tls }: FakeCollectorOptions = {}): Promise<FakeCollector> {
-  const collector: FakeCollector = { url: '', spans: [], status: 200, stop: async () => {} }
+  const collector: FakeCollector = { url: '', spans: [], status: 200, renew: () => {}, stop: async () => {} }
   const answer: RequestListener = (request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
@@ -60,9 +65,10 @@ export async function fakeCollector({ port = 0, tls }: FakeCollectorOptions = {}
       response.writeHead(wanted ? collector.status : 404, { 'content-type': 'application/json' }).end('{}')
     })
   }
-  const server = tls
-    ? createTlsServer({ ...tls, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' }, answer)
-    : createServer(answer)
+  const secured =
+    tls && createTlsServer({ ...tls, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' }, answer)
+  const server = secured ?? createServer(answer)
+  collector.renew = (next) => secured?.setSecureContext({ ...next, minVersion: 'TLSv1.3' })
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, '127.0.0.1', resolve))
   const address = server.address()
   if (typeof address !== 'object' || address === null) throw new Error('the collector has no port')

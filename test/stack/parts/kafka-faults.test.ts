@@ -118,7 +118,7 @@ describe('Kafka under load', () => {
   beforeAll(async () => {
     kafka = await startTestKafka(await ensureKafka(stackHome()))
     await kafka.sync(table(3, 'speed', 'rotate', 'grow', 'crash', 'expire'))
-  })
+  }, 300_000)
   afterEach(async () => {
     for (const stop of stops.splice(0)) stop()
     await Promise.all(logs.splice(0).map((log) => log.close()))
@@ -165,7 +165,7 @@ describe('Kafka under load', () => {
     }
     await producer.stop()
     const log = await drain(matching, name, 3)
-    await waitFor(() => consumer.seen.length >= log.length, { timeoutMs: 60_000 })
+    await waitFor(() => consumer.seen.length >= log.length, { timeoutMs: 120_000 })
     expect(producer.failures).toEqual([])
     for (const [market, all] of producer.acknowledged) {
       expect(ofMarket(log, market)).toEqual(all)
@@ -190,9 +190,9 @@ describe('Kafka under load', () => {
           () => false,
           (error) => error instanceof DomainError && error.kind === 'unavailable',
         ),
-      { timeoutMs: 60_000 },
+      { timeoutMs: 120_000 },
     )
-  })
+  }, 300_000)
 
   it('grows a topic while it is used, and no market moves', async () => {
     const name = topic('grow')
@@ -201,10 +201,10 @@ describe('Kafka under load', () => {
     const home = (market: string): number => markets.indexOf(market) % 3
     const consumer = await consume(matching, 'matching.grow', name)
     const producer = new Producer(order, name, home)
-    await waitFor(() => producer.count > 100, { timeoutMs: 60_000 })
+    await waitFor(() => producer.count > 100, { timeoutMs: 120_000 })
     await kafka.sync(table(8, 'grow'))
     const before = producer.count
-    await waitFor(() => producer.count > before + 200, { timeoutMs: 60_000 })
+    await waitFor(() => producer.count > before + 200, { timeoutMs: 120_000 })
     await producer.stop()
     const fresh = open(kafka.connect('matching'))
     expect(await fresh.partitions(name)).toBe(8)
@@ -217,9 +217,9 @@ describe('Kafka under load', () => {
     }
     // A market that is listed later may live on a new partition, and somebody reads it.
     await open(kafka.connect('order')).append(name, [entry('new', 7, 'new:0')])
-    await waitFor(() => consumer.seen.length === all.length + 1, { timeoutMs: 60_000 })
+    await waitFor(() => consumer.seen.length === all.length + 1, { timeoutMs: 120_000 })
     for (const market of markets) expect(ofMarket(consumer.seen, market)).toEqual(producer.acknowledged.get(market))
-  })
+  }, 300_000)
 
   it('is killed and comes back: what was acknowledged is there, and was consumed in order', async () => {
     const name = topic('crash')
@@ -227,14 +227,14 @@ describe('Kafka under load', () => {
     const matching = open(kafka.connect('matching'))
     const consumer = await consume(matching, 'matching.crash', name)
     const producer = new Producer(order, name, (market) => markets.indexOf(market) % 3)
-    await waitFor(() => producer.count > 200 && consumer.seen.length > 0, { timeoutMs: 60_000 })
+    await waitFor(() => producer.count > 200 && consumer.seen.length > 0, { timeoutMs: 120_000 })
     const atKill = producer.count
     await kafka.broker.kill()
     await kafka.broker.start()
-    await waitFor(() => producer.count > atKill + 200, { timeoutMs: 60_000 })
+    await waitFor(() => producer.count > atKill + 200, { timeoutMs: 120_000 })
     await producer.stop()
     const all = await drain(open(kafka.connect('matching')), name, 3)
-    await waitFor(() => consumer.seen.length >= all.length, { timeoutMs: 60_000 })
+    await waitFor(() => consumer.seen.length >= all.length, { timeoutMs: 120_000 })
     for (const [market, acknowledged] of producer.acknowledged) {
       const kept = ofMarket(all, market)
       expect(withoutRepeats(kept)).toEqual(acknowledged)

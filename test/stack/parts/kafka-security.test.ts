@@ -40,14 +40,14 @@ describe('Kafka, authenticated', () => {
       SPIFFE_ENDPOINT_SOCKET: kafka.ca.socketPath('kafka-admin'),
     }
     const program = [join(root, 'dist/kafka-admin.mjs'), ...args]
-    const { stdout } = await run(process.execPath, ['--tls-min-v1.3', ...program], { env, timeout: 60_000 })
+    const { stdout } = await run(process.execPath, ['--tls-min-v1.3', ...program], { env, timeout: 100_000 })
     return stdout
   }
 
   beforeAll(async () => {
     parts = await ensureKafka(stackHome())
     kafka = await startTestKafka(parts)
-  })
+  }, 300_000)
   afterAll(async () => {
     await Promise.all(logs.map((log) => log.close()))
     await kafka?.stop()
@@ -79,7 +79,7 @@ describe('Kafka, authenticated', () => {
         BITKA_KAFKA_BROKERS: broker.brokers,
         SPIFFE_ENDPOINT_SOCKET: ca.socketPath('order'),
       }
-      const started = run(process.execPath, [join(root, 'dist/kafka-admin.mjs')], { env, timeout: 60_000 })
+      const started = run(process.execPath, [join(root, 'dist/kafka-admin.mjs')], { env, timeout: 100_000 })
       await expect(started).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('is not kafka-admin') })
     })
   })
