@@ -13,7 +13,7 @@ import { startStack } from './stack.ts'
 const USAGE = 'usage: stack up | down | status | run | home | ca'
 /** Downloads included. */
 const UP_TIMEOUT_MS = 900_000
-const DOWN_TIMEOUT_MS = 120_000
+const DOWN_TIMEOUT_MS = 300_000
 
 /** `run`: keeps the stack in the foreground until a signal. */
 async function run(home: string): Promise<void> {

@@ -94,7 +94,10 @@ export class ExchangeProcess {
   /** PostgreSQL's own process now. */
   async postgresPid(): Promise<number> {
     const file = join(this.options.dataDir, 'postgres', 'data', 'postmaster.pid')
-    return Number((await readFile(file, 'utf8')).split('\n')[0])
+    // The file is away, and then empty for a moment, while PostgreSQL starts again.
+    return waitFor(async () => Number((await readFile(file, 'utf8')).split('\n')[0]), {
+      what: 'a process of PostgreSQL',
+    })
   }
 
   /** SIGKILL, as the kernel or an impatient operator would. Answers false when it was dead already. */
