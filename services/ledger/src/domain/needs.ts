@@ -82,16 +82,17 @@ export function accountNeeds(
     const key = ownerKey(owner, asset)
     if (create || !owned.has(key)) owned.set(key, { owner, asset, create })
   }
-  const placedHere = new Map<string, HoldFacts>()
-  const ofHold = (holdId: string): HoldFacts | undefined => {
-    const hold = holds.get(holdId) ?? placedHere.get(holdId)
+  // By id, of which two items may name the same: which of them places it is not known before the batch is run.
+  const placedHere = new Map<string, HoldFacts[]>()
+  const ofHold = (holdId: string): readonly HoldFacts[] => {
+    const hold = holds.get(holdId)
     if (hold?.accountId !== undefined) ids.add(hold.accountId)
-    return hold
+    return hold ? [hold] : (placedHere.get(holdId) ?? [])
   }
   for (const { op } of items) {
     if (op.type === 'hold') {
       own(user(op.content.userId), op.content.asset)
-      placedHere.set(op.holdId, op.content)
+      placedHere.set(op.holdId, [...(placedHere.get(op.holdId) ?? []), op.content])
     }
     if (op.type === 'release') ofHold(op.holdId)
     if (op.type === 'transfer') {
@@ -110,11 +111,11 @@ export function accountNeeds(
 
 function settleNeeds(
   { results }: SettleOp,
-  ofHold: (holdId: string) => HoldFacts | undefined,
+  ofHold: (holdId: string) => readonly HoldFacts[],
   own: (owner: Owner, asset: string, create?: boolean) => void,
 ): void {
-  const receives = (hold: HoldFacts | undefined, fee: bigint): void => {
-    if (hold?.userId === undefined || hold.receiveAsset === undefined) return
+  const receives = (hold: HoldFacts, fee: bigint): void => {
+    if (hold.userId === undefined || hold.receiveAsset === undefined) return
     own(user(hold.userId), hold.receiveAsset, true)
     const counter: SystemName = fee > 0n ? 'fees' : 'rebates'
     if (fee !== 0n) own(system(counter), hold.receiveAsset)
@@ -122,11 +123,11 @@ function settleNeeds(
   for (const result of results) {
     if (result.type === 'closed' || result.type === 'rejected' || result.type === 'reduced') ofHold(result.orderId)
     if (result.type !== 'trade') continue
-    const [buyer, seller] = [ofHold(result.buyer.orderId), ofHold(result.seller.orderId)]
-    receives(buyer, result.buyer.fee)
-    receives(seller, result.seller.fee)
-    if (buyer?.asset !== undefined && result.buyer.quoteAmount !== result.seller.quoteAmount) {
-      own(system('rounding'), buyer.asset)
+    const isRounded = result.buyer.quoteAmount !== result.seller.quoteAmount
+    for (const buyer of ofHold(result.buyer.orderId)) {
+      receives(buyer, result.buyer.fee)
+      if (buyer.asset !== undefined && isRounded) own(system('rounding'), buyer.asset)
     }
+    for (const seller of ofHold(result.seller.orderId)) receives(seller, result.seller.fee)
   }
 }
