@@ -155,7 +155,9 @@ async function start(
     giveIdentity: async () => writeSvidPem(meshDir, await ca.issue({ uris: [spiffeId(TRUST_DOMAIN, 'envoy')] })),
     output: () => output,
     accessLog: () =>
+      // The last line may not be whole yet.
       output
+        .slice(0, output.lastIndexOf('\n') + 1)
         .split('\n')
         .filter((line) => line.startsWith('{'))
         .map((line) => JSON.parse(line) as Record<string, unknown>),

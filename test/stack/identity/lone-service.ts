@@ -4,7 +4,7 @@ import { readFileSync, readlinkSync } from 'node:fs'
 import { connect } from 'node:net'
 import type { RunningStack } from '@bitka/deploy/native'
 import { serviceTable } from '@bitka/deploy/table'
-import { freePort } from '@bitka/testkit'
+import { freePorts } from '@bitka/supervisor'
 
 /** What a probe says; undefined while nobody listens. */
 export type Probe = { status: number; text: string } | undefined
@@ -44,7 +44,7 @@ export class LoneService {
     )
     // The channel of its keeper is not ours.
     delete env.NODE_CHANNEL_FD
-    const [rpcPort, metricsPort] = [await freePort(), await freePort()]
+    const [rpcPort = 0, metricsPort = 0] = await freePorts(2)
     const uid = process.getuid?.() === 0 ? serviceTable.find((row) => row.name === name)?.uid : undefined
     const child = spawn(command, args, {
       cwd: readlinkSync(`/proc/${pid}/cwd`),
