@@ -1,9 +1,10 @@
 // Bundles each program into one file under dist/. Native and data-carrying packages stay in node_modules.
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { builtinModules } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { writeChanged } from './write-changed.mjs'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const services = ['auth', 'user', 'ledger', 'order', 'matching', 'market-data', 'notification', 'audit']
@@ -28,10 +29,11 @@ const entries = {
 }
 const present = Object.fromEntries(Object.entries(entries).filter(([, file]) => existsSync(join(root, file))))
 const startedMs = performance.now()
-const { metafile } = await build({
+const { metafile, outputFiles } = await build({
   absWorkingDir: root,
   entryPoints: Object.entries(present).map(([out, file]) => ({ in: file, out })),
   outdir: 'dist',
+  write: false,
   outExtension: { '.js': '.mjs' },
   bundle: true,
   platform: 'node',
@@ -47,7 +49,8 @@ const { metafile } = await build({
     js: "import{createRequire as __cr}from'node:module';import{fileURLToPath as __fu}from'node:url';import{dirname as __dn}from'node:path';const require=__cr(import.meta.url),__filename=__fu(import.meta.url),__dirname=__dn(__filename);",
   },
 })
-writeFileSync(join(root, 'dist/programs.json'), `${JSON.stringify(programs(metafile), undefined, 1)}\n`)
+for (const { path, contents } of outputFiles) writeChanged(path, contents)
+writeChanged(join(root, 'dist/programs.json'), `${JSON.stringify(programs(metafile), undefined, 1)}\n`)
 console.log(`built ${Object.keys(present).length} programs in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`)
 
 /** What is in each bundle, for images and their SBOM: folders of npm packages, and the names of packages left outside. */
