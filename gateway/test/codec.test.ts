@@ -68,7 +68,11 @@ describe('JSON', () => {
 
   it('reads what JSON.parse reads, whatever it is', () => {
     fc.assert(
-      fc.property(fc.json({ maxDepth: 5 }), (text) => expect(plain(parseJsonText(text))).toEqual(JSON.parse(text))),
+      fc.property(
+        // The one name that is refused, and that fast-check likes to try.
+        fc.json({ maxDepth: 5 }).filter((text) => !text.includes('__proto__')),
+        (text) => expect(plain(parseJsonText(text))).toEqual(JSON.parse(text)),
+      ),
     )
   })
 

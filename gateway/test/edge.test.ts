@@ -72,10 +72,11 @@ const raw = (port: number, text: string): Promise<string> =>
 
 describe('slow and broken clients', () => {
   it('get their time for head and body, and no more', async () => {
-    const { port } = await world.gateway({ BITKA_HEADERS_TIMEOUT_MS: '200', BITKA_BODY_TIMEOUT_MS: '200' })
+    const { port } = await world.gateway({ BITKA_HEADERS_TIMEOUT_MS: '200' })
+    const { port: bodyPort } = await world.gateway({ BITKA_BODY_TIMEOUT_MS: '200' })
     const head = `POST /v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50\r\n`
     expect(await raw(port, head)).toMatch(/^HTTP\/1\.1 408 .*"code":"INVALID_INPUT"/s)
-    const answer = await raw(port, `${head}\r\n{"identifier":`)
+    const answer = await raw(bodyPort, `${head}\r\n{"identifier":`)
     expect(answer).toMatch(/^HTTP\/1\.1 408 .*Connection: close.*"instance":"\/v1\/auth\/login"/s)
   })
 
@@ -237,7 +238,7 @@ describe('client addresses', () => {
 
 describe('the end', () => {
   it('lets requests under way finish, and takes no new ones', async () => {
-    const gateway = await world.gateway()
+    const gateway = await world.gateway({ BITKA_DRAIN_MS: '60000' })
     let finish = (): void => {}
     world.on(
       'GetTime',

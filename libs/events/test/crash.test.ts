@@ -29,38 +29,34 @@ describe('a process that dies', () => {
       ownerUrl,
       `set search_path = matching; ${effectsTable}; grant select, insert on effects to ${appRole}`,
     )
-  }, 60_000)
+  })
   afterEach(() => fixture.stop())
 
   it.each([
     ['order/relay.after-append', true],
     ['relay.after-append@3', true],
     ['relay.after-mark@2', false],
-  ])(
-    'as relay at %s loses nothing, and keeps the order',
-    async (point, duplicates) => {
-      const db = fixture.db('order')
-      await db.transaction((tx) =>
-        appendOutbox(
-          tx,
-          numbers(50).map((n) => ({ topic, key: 'BTC-THB', partition: 1, type: 'test', value: Buffer.from(n) })),
-        ),
-      )
-      const { appUrl, schema } = fixture.database.of('order')
-      expect(await dieAt(point, ['relay', appUrl, schema])).toBe('SIGKILL')
-      const log = fixture.log('order')
-      const relay = await startRelay({ db, log, logger: silentLogger, service: 'order' })
-      await waitFor(async () => (await db.query('select from outbox where sent_at is null')).rowCount === 0)
-      await relay.stop()
-      const found = await readAll(log, topic, 1)
-      const ids = found.map(({ headers }) => headers['event-id'])
-      expect(found.length > 50).toBe(duplicates)
-      expect(new Set(ids).size).toBe(50)
-      // A consumer that passes over what it has seen, as all of ours do, sees the order kept.
-      expect(values(found.filter((_, i) => ids.indexOf(ids[i]) === i))).toEqual(numbers(50))
-    },
-    30_000,
-  )
+  ])('as relay at %s loses nothing, and keeps the order', async (point, duplicates) => {
+    const db = fixture.db('order')
+    await db.transaction((tx) =>
+      appendOutbox(
+        tx,
+        numbers(50).map((n) => ({ topic, key: 'BTC-THB', partition: 1, type: 'test', value: Buffer.from(n) })),
+      ),
+    )
+    const { appUrl, schema } = fixture.database.of('order')
+    expect(await dieAt(point, ['relay', appUrl, schema])).toBe('SIGKILL')
+    const log = fixture.log('order')
+    const relay = await startRelay({ db, log, logger: silentLogger, service: 'order' })
+    await waitFor(async () => (await db.query('select from outbox where sent_at is null')).rowCount === 0)
+    await relay.stop()
+    const found = await readAll(log, topic, 1)
+    const ids = found.map(({ headers }) => headers['event-id'])
+    expect(found.length > 50).toBe(duplicates)
+    expect(new Set(ids).size).toBe(50)
+    // A consumer that passes over what it has seen, as all of ours do, sees the order kept.
+    expect(values(found.filter((_, i) => ids.indexOf(ids[i]) === i))).toEqual(numbers(50))
+  })
 
   it.each(['matching.effects/consumer.before-commit@2', 'consumer.after-commit@2'])(
     'as consumer at %s applies each record once',
@@ -89,6 +85,5 @@ describe('a process that dies', () => {
       const { rows } = await db.query<{ value: string }>('select value from effects order by id')
       expect(rows.map(({ value }) => value)).toEqual(numbers(40))
     },
-    30_000,
   )
 })

@@ -73,5 +73,5 @@ describe('the ACLs of Kafka', () => {
     } finally {
       await fixture.stop()
     }
-  }, 60_000)
+  })
 })

@@ -55,7 +55,7 @@ describe('a database that goes away in the middle of a commit', () => {
       topic,
       ['1', '2', '3'].map((value) => ({ ...record('BTC-THB', value), partition: 0 })),
     )
-  }, 60_000)
+  })
   afterEach(async () => {
     await consumer?.stop()
     consumer = undefined

@@ -42,22 +42,20 @@ describe('the outbox and its relay', () => {
     fixture = await eventsFixture(['order'])
     db = fixture.db('order')
     log = fixture.log('order')
-  }, 60_000)
+  })
   afterEach(async () => {
     await Promise.all(relays.splice(0).map((relay) => relay.stop()))
     await fixture.stop()
   })
 
   it('sends what a commit wrote, at once, with its headers', async () => {
-    const relay = await start({ intervalMs: 60_000 })
+    const relay = await start({ intervalMs: 600_000 })
     await waitFor(() => relay.isLeader())
-    const startedMs = performance.now()
     await write(event('a', { traceparent: '00-abc', headers: { command_seq: '1' } }), event('', { key: 'é' }))
     const records = await waitFor(async () => {
       const found = await readAll(log, commands, 0)
       return found.length === 2 && found
     })
-    expect(performance.now() - startedMs).toBeLessThan(5_000)
     expect(records[0]?.headers).toEqual({
       command_seq: '1',
       'event-id': expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-7/),
@@ -140,8 +138,8 @@ describe('the outbox and its relay', () => {
     expect(await registry.metrics()).toMatch(
       /bitka_outbox_unsent_age_ms\{service="order",topic="identity.user.login"\} [1-9]/,
     )
-    const { rowCount } = await db.query('select from outbox where sent_at is null')
-    expect(rowCount).toBe(1)
+    // What is in the log is marked as sent a moment later.
+    await waitFor(async () => (await db.query('select from outbox where sent_at is null')).rowCount === 1)
   })
 
   it('lets the service compare with the log before it sends, and resend what the log lost', async () => {

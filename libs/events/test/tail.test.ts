@@ -13,7 +13,7 @@ describe('tail', () => {
     fixture = await eventsFixture(['auth', 'order'])
     auth = fixture.log('auth')
     await auth.append(topic, [record('user', 'old')])
-  }, 60_000)
+  })
   afterAll(() => fixture?.stop())
 
   it('shows every process every record, from the start or from now on', async () => {
@@ -46,7 +46,7 @@ describe('tail', () => {
         seen.push(...values([each]))
       },
     })
-    await waitFor(() => seen[0] === 'old', { timeoutMs: 15_000 })
+    await waitFor(() => seen[0] === 'old')
     await following.stop()
-  }, 20_000)
+  })
 })

@@ -127,10 +127,10 @@ describe('a deadline', () => {
     }
     const outer = await harness.serve({ identity: harness.identity('audit'), services: [bindEcho({ echo: hop })] })
     const startedMs = Date.now()
-    await harness.client(outer, 'order', { expect: 'audit' }).echo({}, { deadlineMs: 2_000 })
-    expect(outerMs - startedMs).toBeLessThanOrEqual(2_100)
+    await harness.client(outer, 'order', { expect: 'audit' }).echo({}, { deadlineMs: 6_000 })
+    expect(outerMs - startedMs).toBeLessThanOrEqual(9_000)
     expect(innerMs).toBeLessThan(outerMs)
-    expect(innerMs).toBeGreaterThan(startedMs + 1_000)
+    expect(innerMs).toBeGreaterThan(startedMs + 3_000)
   })
 
   it('ends the call at both ends', async () => {
@@ -143,7 +143,7 @@ describe('a deadline', () => {
     }
     const order = harness.client(await harness.serve({ services: [bindEcho({ echo })] }), 'order')
     await order.operate({}).catch(() => {})
-    expect(await refusal(order.echo({}, { deadlineMs: 150 }))).toMatchObject({ kind: 'deadline_exceeded' })
+    expect(await refusal(order.echo({}, { deadlineMs: 1_500 }))).toMatchObject({ kind: 'deadline_exceeded' })
     await waitFor(() => stopped)
   })
 
@@ -152,7 +152,7 @@ describe('a deadline', () => {
     const startedMs = performance.now()
     const late = refusal(order.echo({}, { ctx: { deadlineMs: Date.now() + 10 } }))
     expect(await late).toMatchObject({ kind: 'deadline_exceeded' })
-    expect(performance.now() - startedMs).toBeLessThan(1_000)
+    expect(performance.now() - startedMs).toBeLessThan(5_000)
   })
 
   it('of the server ends a call whose handler does not listen', async () => {
@@ -232,7 +232,7 @@ describe('a service that is not there', () => {
     const { port } = probe
     await probe.drain(0)
     const order = harness.client({ port }, 'order')
-    const answer = order.echo({ text: 'soon' }, { deadlineMs: 8_000 })
+    const answer = order.echo({ text: 'soon' }, { deadlineMs: 30_000 })
     const again = createServer({
       identity: harness.identity('ledger'),
       log: silentLogger,

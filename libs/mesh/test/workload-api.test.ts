@@ -110,7 +110,7 @@ it('takes the first of several identities, as the standard says, whatever their 
     ],
   }
   const identity = connect()
-  await identity.ready({ timeoutMs: 5_000 })
+  await identity.ready({ timeoutMs: 30_000 })
   expect(identity.current().spiffeId).toBe(ids.ledger)
 })
 
@@ -118,7 +118,7 @@ it('takes the one that it is to be, wherever it stands, and its newest certifica
   const [first, second] = [await made(ids.order), await made(ids.order)]
   agent.answer = { svids: [await made(ids.ledger), await made(ids.foreign), first] }
   const identity = connect({ expect: ids.order })
-  await identity.ready({ timeoutMs: 5_000 })
+  await identity.ready({ timeoutMs: 30_000 })
   expect(identity.current().spiffeId).toBe(ids.order)
   agent.say({ svids: [second, await made(ids.ledger)] })
   const fingerprint = () => new X509Certificate(identity.current().certificatePem).raw
@@ -132,7 +132,7 @@ it('is nobody while it may only be somebody else, and keeps what it has when tha
   expect(await refusal(identity.ready({ timeoutMs: 300 }))).toMatchObject({ kind: 'unavailable' })
   const own = await made(ids.order)
   agent.say({ svids: [own] })
-  await identity.ready({ timeoutMs: 5_000 })
+  await identity.ready({ timeoutMs: 30_000 })
   const failed = async () => /svid_updates_total\{outcome="error"\} (\d+)/.exec(await metrics.metrics())?.[1]
   const before = await failed()
   agent.say({ svids: [await made(ids.ledger)] })
@@ -156,10 +156,10 @@ it.each([
   agent.answer = { svids: [await made(ids.order)] }
   const metrics = new Registry()
   const identity = connect({ metrics })
-  await identity.ready({ timeoutMs: 5_000 })
+  await identity.ready({ timeoutMs: 30_000 })
   const { certificatePem } = identity.current()
   agent.say(await bad())
-  await waitFor(async () => (await metrics.metrics()).includes('svid_updates_total{outcome="error"} 1'))
+  await waitFor(async () => /svid_updates_total\{outcome="error"\} [1-9]/.test(await metrics.metrics()))
   expect(identity.current().certificatePem).toBe(certificatePem)
 })
 
@@ -167,25 +167,25 @@ it('asks until an entry exists, and again after each restart of the agent', asyn
   const identity = connect()
   await waitFor(() => agent.asked >= 2)
   agent.answer = { svids: [await made(ids.order)] }
-  await identity.ready({ timeoutMs: 10_000 })
+  await identity.ready({ timeoutMs: 30_000 })
   for (const _restart of [1, 2]) {
     const before = identity.current().certificatePem
     await agent.close()
     expect(identity.current().spiffeId).toBe(ids.order)
     agent.answer = { svids: [await made(ids.order)] }
     await agent.open()
-    await waitFor(() => identity.current().certificatePem !== before, { timeoutMs: 15_000 })
+    await waitFor(() => identity.current().certificatePem !== before)
   }
-}, 40_000)
+})
 
 it('knows when its certificate is past', async () => {
-  const svid = await issueForeignSvid(domain, [ids.order], { notAfterMs: Date.now() + 1_500 })
+  const svid = await issueForeignSvid(domain, [ids.order], { notAfterMs: Date.now() + 6_000 })
   agent.answer = { svids: [svidOf(ids.order, svid)] }
   const identity = connect()
   expect(identity.isValid()).toBe(false)
-  await identity.ready({ timeoutMs: 5_000 })
+  await identity.ready({ timeoutMs: 30_000 })
   expect(identity.isValid()).toBe(true)
-  await waitFor(() => !identity.isValid(), { timeoutMs: 5_000 })
+  await waitFor(() => !identity.isValid())
 })
 
 it('follows a change of the roots alone', async () => {
@@ -193,7 +193,7 @@ it('follows a change of the roots alone', async () => {
   const other = await made(ids.order)
   agent.answer = { svids: [own] }
   const identity = connect()
-  await identity.ready({ timeoutMs: 5_000 })
+  await identity.ready({ timeoutMs: 30_000 })
   agent.say({
     svids: [{ ...own, bundle: Buffer.concat([own.bundle ?? Buffer.alloc(0), other.bundle ?? Buffer.alloc(0)]) }],
   })
@@ -205,7 +205,7 @@ it('speaks with certificates of a CA below the root, as SPIRE issues them', asyn
   if (!client || !server) throw new Error('two were asked for')
   agent.answer = { svids: [svidOf(ids.order, client), svidOf(ids.ledger, server)] }
   const [order, ledger] = [connect({ expect: ids.order }), connect({ expect: ids.ledger })]
-  await Promise.all([order.ready({ timeoutMs: 5_000 }), ledger.ready({ timeoutMs: 5_000 })])
+  await Promise.all([order.ready({ timeoutMs: 30_000 }), ledger.ready({ timeoutMs: 30_000 })])
   expect(order.current().certificatePem.match(/BEGIN/g)).toHaveLength(2)
   const verifyToken = () => Promise.reject(new Error('nobody signs in here'))
   const echo = createServer({ identity: ledger, log: silentLogger, port: 0, services: [bindEcho()], verifyToken })

@@ -39,7 +39,7 @@ describe('over TLS', () => {
   beforeAll(async () => {
     const services = ['order', 'collector', 'audit'].map((name) => ({ name }))
     ca = await startDevCa({ dir: await tempDir(), services, ttlSeconds: 3600, log: silentLogger })
-  }, 60_000)
+  })
   afterAll(async () => {
     for (const identity of identities) identity.close()
     await ca?.stop()
@@ -64,7 +64,7 @@ describe('over TLS', () => {
     const tracing = await startTracing({ service: 'order', config, identity: await identityOf('order'), registry })
     try {
       tracing.begin('request', undefined).end()
-      await waitFor(async () => /bitka_trace_spans_total\{/.test(await registry.metrics()), { timeoutMs: 20_000 })
+      await waitFor(async () => /bitka_trace_spans_total\{/.test(await registry.metrics()))
       return { peers, metrics: await registry.metrics() }
     } finally {
       await tracing.stop()

@@ -14,6 +14,8 @@ const items = pgTable('items', {
 
 let database: TestDatabase
 let db: Db
+/** The same, with little patience. */
+let hasty: Db
 
 const kindOf = (promise: Promise<unknown>): Promise<unknown> =>
   promise.then(
@@ -29,9 +31,11 @@ beforeAll(async () => {
     amount numeric(38,0), made_at timestamptz, constraint items_amount_check check (amount >= 0))`)
   await owner.query(`grant select, insert, update, delete on items to ${appRole}`)
   await owner.close()
-  db = openDb({ url: appUrl, schema, poolSize: 4, statementTimeoutMs: 400, lockTimeoutMs: 200 })
+  db = openDb({ url: appUrl, schema, poolSize: 4 })
+  hasty = openDb({ url: appUrl, schema, poolSize: 1, statementTimeoutMs: 400, lockTimeoutMs: 200 })
 })
 afterAll(async () => {
+  await hasty.close()
   await db.close()
   await database.drop()
 })
@@ -196,10 +200,10 @@ describe('errors', () => {
     const update = (tx: Tx) => tx.query(`update items set name = 'x' where id = 1`)
     const blocked = db.transaction(async (tx) => {
       await update(tx)
-      return kindOf(db.transaction(update))
+      return kindOf(hasty.transaction(update))
     })
     expect(await blocked).toBe('unavailable')
-    expect(await kindOf(db.query('select pg_sleep(5)'))).toBe('unavailable')
+    expect(await kindOf(hasty.query('select pg_sleep(60)'))).toBe('unavailable')
   })
 
   it('are unavailable when nobody listens', async () => {
@@ -211,7 +215,7 @@ describe('errors', () => {
   })
 
   it('keep the cause', async () => {
-    const error = await db.query('select pg_sleep(5)').catch((caught: unknown) => caught)
+    const error = await hasty.query('select pg_sleep(60)').catch((caught: unknown) => caught)
     expect(rootCause(error)).toMatchObject({ code: '57014' })
   })
 

@@ -7,7 +7,7 @@ const stops: (() => Promise<unknown>)[] = []
 
 beforeAll(async () => {
   database = await testDatabase({ services: ['order', 'ledger'] })
-}, 60_000)
+})
 afterEach(async () => {
   for (const stop of stops.splice(0).reverse()) await stop()
 })
@@ -65,7 +65,9 @@ it('hears again after its connection was lost', async () => {
   const [one, two] = [open(), open()]
   await sendUntil(one.hints, ['before'], () => two.heard.includes('before'))
   await one.db.query(
-    `select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and query like '%listen %I%'`,
+    // Of this database only: other suites have the same role on the same server.
+    `select pg_terminate_backend(pid) from pg_stat_activity
+     where pid <> pg_backend_pid() and datname = current_database() and query like '%listen %I%'`,
   )
   await sendUntil(one.hints, ['after'], () => two.heard.includes('after'))
   await sendUntil(two.hints, ['back'], () => one.heard.includes('back'))

@@ -60,7 +60,8 @@ describe('with a collector', () => {
     })
     expect(child).toMatchObject({ traceId: traceIdOf(sent), parentSpanId: parent.spanId, kind: 3, failed: true })
     expect(JSON.stringify(collector.spans)).not.toContain('the words')
-    expect(await registry.metrics()).toContain('bitka_trace_spans_total{outcome="exported"} 2')
+    // Counted once the collector's answer is here, which is after it has the spans.
+    await waitFor(async () => (await registry.metrics()).includes('bitka_trace_spans_total{outcome="exported"} 2'))
   })
 
   it('records none of the traces that are not drawn, even when a client asks for it', async () => {

@@ -5,11 +5,8 @@ import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { jest } from '@jest/globals'
 import pg from 'pg'
 import { tempDir, waitFor } from '../src/index.ts'
-
-jest.setTimeout(60_000)
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 const bin = join(createRequire(import.meta.url).resolve('jest/package.json'), '../bin/jest.js')
@@ -60,10 +57,10 @@ it('stops the shared PostgreSQL and removes the files of a run that was killed',
   const run = runJest('holds-postgres', [], { HOLDS_FILE: file })
   const { adminUrl, runDir } = await waitFor(
     async () => JSON.parse(await readFile(file, 'utf8')) as { adminUrl: string; runDir: string },
-    { timeoutMs: 30_000, what: 'the other run to have PostgreSQL' },
+    { timeoutMs: 90_000, what: 'the other run to have PostgreSQL' },
   )
   run.kill('SIGKILL')
-  await waitFor(() => !existsSync(runDir), { timeoutMs: 20_000, what: 'the run’s folder to be gone' })
+  await waitFor(() => !existsSync(runDir), { timeoutMs: 60_000, what: 'the run’s folder to be gone' })
   const client = new pg.Client({ connectionString: adminUrl })
   await expect(client.connect()).rejects.toThrow('ECONNREFUSED')
 })
