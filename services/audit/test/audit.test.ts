@@ -18,7 +18,7 @@ beforeAll(async () => {
   platform = await testPlatform()
   auth = await fakeAuth(platform)
   audit = await startAudit(platform.env('audit'), { log: silentLogger })
-}, 60_000)
+})
 
 afterAll(async () => {
   await audit?.stop()
@@ -148,7 +148,7 @@ it('has parked the record that it could not read, and is ready', async () => {
       const all = await listDeadLetters(db, { limit: 10 })
       return all.length > 0 && all
     },
-    { timeoutMs: 40_000 },
+    { timeoutMs: 90_000 },
   )
   expect(letters).toMatchObject([{ group: 'audit.log', attempts: 6, record: { topic: 'system.audit.log.auth' } }])
   expect(await audit.health()).toMatchObject({ ready: true })

@@ -11,7 +11,7 @@ let app: Db
 beforeAll(async () => {
   on = await Harness.open()
   app = openDb({ url: on.database.of('auth').appUrl, schema: 'auth', poolSize: 1 })
-}, 60_000)
+})
 afterAll(async () => {
   await app.close()
   await on.close()

@@ -8,7 +8,7 @@ import { Harness } from './harness.ts'
 let on: Harness
 beforeAll(async () => {
   on = await Harness.open()
-}, 60_000)
+})
 afterAll(() => on.close())
 
 const vault = new KeyVault(Buffer.alloc(32, 7))

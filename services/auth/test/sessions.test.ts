@@ -7,7 +7,7 @@ import { Harness, password, refusal } from './harness.ts'
 let on: Harness
 beforeAll(async () => {
   on = await Harness.open()
-}, 60_000)
+})
 afterAll(() => on.close())
 
 const sessionOf = (token: string): string => String(decodeJwt(token).sid)

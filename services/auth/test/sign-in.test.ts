@@ -7,7 +7,7 @@ import { Harness, password, refusal, shown } from './harness.ts'
 let on: Harness
 beforeAll(async () => {
   on = await Harness.open()
-}, 60_000)
+})
 afterAll(() => on.close())
 
 describe('Register', () => {

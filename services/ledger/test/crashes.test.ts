@@ -76,7 +76,7 @@ describe('whatever crashes', () => {
         answers.push(await insist((n + i) % 3, newId(), String(1 + ((n * 13 + i * 7) % 90))))
     }
     const clients = Promise.all(Array.from({ length: 6 }, (_, n) => client(n)))
-    await waitFor(() => !ledger.isRunning, { timeoutMs: 30_000, what: 'the first process to die' })
+    await waitFor(() => !ledger.isRunning, { timeoutMs: 90_000, what: 'the first process to die' })
     ledger.start()
     for (const goal of [60, 120]) {
       await waitFor(() => answers.length >= goal, { timeoutMs: 60_000, what: `${goal} answers` })

@@ -14,16 +14,12 @@ import type { RunningService, ServiceEnv } from '@bitka/service'
 import { type Db, openDb } from '@bitka/store'
 import { type FakeAuth, fakeAuth, freePort, type TestPlatform, testPlatform, waitFor } from '@bitka/testkit'
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf'
-import { jest } from '@jest/globals'
 import { startLedger } from '../src/service.ts'
 
 export type Person = { userId: string; username: string; as: CallOptions }
 type Party = { orderId: string; quoteAmount: bigint; fee?: bigint; holdAfter: bigint }
 
 const MARKET = 'BTC-THB'
-
-// Starting everything takes seconds on a busy machine.
-jest.setTimeout(60_000)
 
 /** The ledger over real mTLS on a real database and event log; auth's directory and matching are played by the test. */
 export class Harness {

@@ -8,7 +8,7 @@ import { Harness } from './harness.ts'
 let harness: Harness
 beforeAll(async () => {
   harness = await Harness.open()
-}, 60_000)
+})
 afterAll(() => harness?.close())
 
 /** What a fresh check of all balances shows. */

@@ -52,6 +52,6 @@ describe('settlement stops', () => {
     await h.stop()
     await h.skipAll()
     await h.start()
-    expect((await h.service?.health())?.ready).toBe(true)
+    await waitFor(async () => (await h.service?.health())?.ready)
   })
 })

@@ -5,12 +5,8 @@ import type { MatchResults } from '@bitka/proto/bitka/events/v1/trading_pb'
 import { MarketDataService } from '@bitka/proto/bitka/market_data/v1/market_data_pb'
 import type { RunningService, ServiceEnv } from '@bitka/service'
 import { type TestPlatform, testPlatform, waitFor } from '@bitka/testkit'
-import { jest } from '@jest/globals'
 import { startMarketData } from '../src/service.ts'
 import { recordOf, Tape, TOPIC } from './tape.ts'
-
-// Real services on a machine that may have other work.
-jest.setTimeout(30_000)
 
 /** A clock that runs from where the test set it. */
 class TestClock implements Clock {

@@ -137,8 +137,8 @@ test('a ticker: now, then each change of price, of the best levels and of what l
   const stream = reader((signal) => exchange.api.streamTickers({ symbol: 'EEE-THB' }, { signal }))
   const { ticker } = await stream.next()
   expect(ticker).toEqual(create(TickerSchema, { symbol: 'EEE-THB', volume24h: '0', timestamp: ticker?.timestamp }))
-  // A day ago: before the window, then inside of it for some seconds more.
-  await exchange.play(tape.trade([[100, 1, 'buy']]), tape.at(at - 86_400_000 + 40_000).trade([[120, 2, 'buy']]))
+  // A day ago: before the window, then inside of it for a minute more.
+  await exchange.play(tape.trade([[100, 1, 'buy']]), tape.at(at - 86_400_000 + 90_000).trade([[120, 2, 'buy']]))
   await exchange.play(tape.at(at).trade([[110, 3, 'sell']], ['bid', 109, 1], ['ask', 111, 1]))
   const [last] = (await stream.until(({ ticker: now }) => now?.last === '5.5' && now.ask !== undefined)).slice(-1)
   expect(last?.ticker).toEqual(
@@ -159,7 +159,7 @@ test('a ticker: now, then each change of price, of the best levels and of what l
   expect((await stream.until(({ ticker: now }) => now?.ask === undefined)).at(-1)?.ticker).toMatchObject({
     bid: '5.45',
   })
-  exchange.clock.set(at + 45_000)
+  exchange.clock.set(at + 95_000)
   const moved = (await stream.until(({ ticker: now }) => now?.open24h === '6')).at(-1)?.ticker
   expect(moved).toMatchObject({ high24h: '5.5', low24h: '5.5', volume24h: '0.003', change24h: '-8.33' })
   stream.stop()

@@ -9,7 +9,7 @@ describe('an engine that is killed', () => {
   let exchange: Exchange
   beforeEach(async () => {
     exchange = await startExchange()
-  }, 60_000)
+  })
   afterEach(() => exchange.stop())
 
   /** Runs an engine until it kills itself at the crash point; answers the signal it died of. */
@@ -28,18 +28,14 @@ describe('an engine that is killed', () => {
     ['matching/log.after-fenced-append', 10_000, 201],
     ['matching.snapshot.before', 50, 201],
     ['matching.snapshot.after', 50, 201],
-  ])(
-    'at %s neither loses nor repeats a result',
-    async (point, snapshotEvery, before) => {
-      const trader = new Trader('AAA-BBB').orders(200)
-      await exchange.send(trader)
-      expect(await dieAt(point, snapshotEvery)).toBe('SIGKILL')
-      expect(await exchange.results()).toHaveLength(before)
-      await exchange.send(trader.orders(20))
-      const runner = exchange.run()
-      await exchange.settled(trader)
-      expect(await hashOf(runner, 'AAA-BBB')).toBe(trader.engine().stateHash())
-    },
-    60_000,
-  )
+  ])('at %s neither loses nor repeats a result', async (point, snapshotEvery, before) => {
+    const trader = new Trader('AAA-BBB').orders(200)
+    await exchange.send(trader)
+    expect(await dieAt(point, snapshotEvery)).toBe('SIGKILL')
+    expect(await exchange.results()).toHaveLength(before)
+    await exchange.send(trader.orders(20))
+    const runner = exchange.run()
+    await exchange.settled(trader)
+    expect(await hashOf(runner, 'AAA-BBB')).toBe(trader.engine().stateHash())
+  })
 })

@@ -7,7 +7,7 @@ import { type Exchange, hashOf, startExchange } from './exchange.ts'
 let exchange: Exchange
 beforeEach(async () => {
   exchange = await startExchange()
-}, 60_000)
+})
 afterEach(() => exchange.stop())
 
 it('does not believe a snapshot whose hash is another, however well it reads', async () => {

@@ -8,7 +8,7 @@ let runner: Runner
 beforeEach(async () => {
   exchange = await startExchange()
   runner = exchange.run()
-}, 60_000)
+})
 afterEach(() => exchange.stop())
 
 const unreadable = Uint8Array.of(0xff, 0xff)

@@ -21,7 +21,7 @@ beforeAll(async () => {
   exchange = await startExchange()
   auth = await fakeAuth(exchange.platform)
   await start()
-}, 60_000)
+})
 
 afterAll(async () => {
   await matching?.stop()

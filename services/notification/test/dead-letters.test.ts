@@ -35,7 +35,7 @@ beforeAll(async () => {
   db = platform.db('notification')
   client = await platform.client(OperationsService, 'gateway', { service: 'notification', port: notification.port })
   operator = { token: await auth.token(newId(), { roles: ['user', 'operator'] }) }
-}, 60_000)
+})
 afterAll(async () => {
   await notification?.stop()
   await auth?.stop()

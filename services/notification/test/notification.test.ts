@@ -75,7 +75,7 @@ beforeAll(async () => {
     }),
     { log: silentLogger },
   )
-}, 60_000)
+})
 
 afterAll(async () => {
   await notification?.stop()
@@ -108,7 +108,7 @@ const deliveriesOf = async (userId: string) => {
 }
 const deliveryWith = (userId: string, status: DeliveryStatus) =>
   waitFor(async () => (await deliveriesOf(userId)).find((delivery) => delivery.status === status), {
-    timeoutMs: 20_000,
+    timeoutMs: 60_000,
   })
 
 it('mails a welcome once, also when the event comes twice, and escapes the name', async () => {
@@ -163,7 +163,7 @@ it('tries again after trouble at the provider, and gives up what it refuses for 
   unreachable.add(unknown)
   await publish('auth', 'identity.user.registered', UserRegisteredSchema, { userId: unknown })
   await deliveryWith(unknown, DeliveryStatus.FAILED)
-}, 40_000)
+})
 
 describe('the webhook', () => {
   const report = (options: {

@@ -25,7 +25,7 @@ beforeAll(async () => {
     }),
     { log: silentLogger },
   )
-}, 60_000)
+})
 afterAll(async () => {
   await notification?.stop()
   await platform?.stop()
@@ -46,4 +46,4 @@ it('parks a record that cannot be read, goes on with the next one of the same pa
     { group: 'notification.mails', attempts: 6, record: { topic, key: 'k' } },
   ])
   expect((await notification.health()).dependencies.filter(({ ok }) => !ok)).toEqual([])
-}, 100_000)
+})

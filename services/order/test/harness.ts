@@ -99,7 +99,11 @@ export class Harness {
   async market(over: Partial<typeof bitcoin> & { maxOpenOrders?: number } = {}): Promise<void> {
     const { as } = await this.operator()
     const { market } = await this.client.createMarket({ ...bitcoin, ...over }, as)
-    expect(market?.status).toBe(MarketStatus.TRADING)
+    // The answer waits two seconds for the engine, which a service that has just started may need for itself.
+    await waitFor(async () => {
+      const { items } = await this.client.listMarkets({ perPage: 200 }, as)
+      return items.some(({ symbol, status }) => symbol === market?.symbol && status === MarketStatus.TRADING)
+    })
   }
 
   /** Places an order and has the engine take it; answers its id. */

@@ -42,7 +42,7 @@ beforeAll(async () => {
   ids.push(await h.place(alice), await h.place(alice, { ...limitBuy, symbol: 'ETH-THB' }))
   ids.push((await h.client.createOrder({ ...limitBuy, timeInForce: TimeInForce.IOC }, alice.as)).orderId)
   await waitFor(async () => (await h.state(ids[1] ?? '')) === 'cancelled')
-}, 60_000)
+})
 afterAll(() => h?.close())
 
 const list = (request = {}, as = alice.as) => h.client.listOrders(request, as)

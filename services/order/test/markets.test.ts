@@ -7,7 +7,7 @@ let operator: Person
 beforeAll(async () => {
   h = await Harness.open()
   operator = await h.operator()
-}, 60_000)
+})
 afterAll(() => h?.close())
 
 const ether = { ...bitcoin, symbol: 'ETH-THB', baseAsset: 'ETH' }

@@ -16,7 +16,7 @@ beforeAll(async () => {
     await migrate({ ownerUrl, schema, appRole, folder, log: silentLogger })
   }
   db = openDb({ url: database.of('order').appUrl, schema: 'order' })
-}, 60_000)
+})
 afterAll(async () => {
   await db?.close()
   await database?.drop()

@@ -16,7 +16,7 @@ let trades = 0n
 beforeAll(async () => {
   h = await Harness.open()
   await h.market()
-}, 60_000)
+})
 afterAll(() => h?.close())
 beforeEach(async () => {
   alice = await h.person()
@@ -165,4 +165,4 @@ it('stops at a gap and says that it is not ready; reads go on', async () => {
   expect(stopped).toMatchObject({ name: 'consumer order.results', detail: expect.stringContaining('jump from') })
   expect(await h.state(orderId)).toBe('open')
   expect(await refusal(h.client.getOrder({ orderId }, alice.as))).toBe('it was done')
-}, 20_000)
+})

@@ -7,7 +7,7 @@ let alice: Person
 beforeAll(async () => {
   h = await Harness.open()
   await h.market()
-}, 60_000)
+})
 afterAll(() => h?.close())
 beforeEach(async () => {
   alice = await h.person()

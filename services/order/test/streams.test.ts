@@ -11,7 +11,7 @@ const controllers: AbortController[] = []
 beforeAll(async () => {
   h = await Harness.open()
   await h.market()
-}, 60_000)
+})
 afterEach(() => {
   for (const controller of controllers.splice(0)) controller.abort()
 })
@@ -71,7 +71,7 @@ it('shows in one process what another was asked for, long before it looks by its
   } finally {
     await second.stop()
   }
-}, 60_000)
+})
 
 it('begins with the open orders and goes on with each that changes', async () => {
   const first = await h.place(alice)

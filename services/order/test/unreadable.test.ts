@@ -6,7 +6,7 @@ let h: Harness
 beforeAll(async () => {
   h = await Harness.open()
   await h.market()
-}, 60_000)
+})
 afterAll(() => h?.close())
 
 it('stops at a result that cannot be read, says so, and applies nothing after it', async () => {
@@ -26,4 +26,4 @@ it('stops at a result that cannot be read, says so, and applies nothing after it
     detail: expect.stringContaining(`trading.matches.executed/${partition} stopped at`),
   })
   expect(await h.state(orderId)).toBe('open')
-}, 30_000)
+})

@@ -15,7 +15,7 @@ beforeAll(async () => {
   on = await Harness.open()
   users = on.client(UserService, 'gateway')
   app = openDb({ url: on.database.of('user').appUrl, schema: 'user', poolSize: 1 })
-}, 60_000)
+})
 afterAll(async () => {
   await app.close()
   await on.close()
@@ -130,7 +130,7 @@ describe('GetUser and UpdateUser', () => {
     expect((await refusal(gateway.getUser({ userId: ivy.userId }, as))).kind).toBe('not_found')
     await gateway.getMe({}, as)
     await production.close()
-  }, 20_000)
+  })
 })
 
 describe('GetContacts', () => {
