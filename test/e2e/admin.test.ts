@@ -13,7 +13,7 @@ beforeAll(async () => {
   alice = await exchange.person('alice')
   market = await exchange.market()
 }, 120_000)
-afterAll(() => exchange?.stop(), 60_000)
+afterAll(() => exchange?.stop())
 
 const nobody = '01890000-0000-7000-8000-000000000000'
 const userOf = (person: Person, change: object = {}) => ({

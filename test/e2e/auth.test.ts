@@ -9,7 +9,7 @@ beforeAll(async () => {
   exchange = await TestExchange.start()
   alice = await exchange.person('alice')
 }, 120_000)
-afterAll(() => exchange?.stop(), 60_000)
+afterAll(() => exchange?.stop())
 
 const post = (path: string, body: unknown, token?: string) => call(exchange.url, 'POST', path, { body, token })
 const jwt = expect.stringMatching(/^[\w-]+\.[\w-]+\.[\w-]+$/)

@@ -1,4 +1,3 @@
-import { jest } from '@jest/globals'
 import { addressSuite } from './bad-input/addresses.ts'
 import { bodySuite } from './bad-input/bodies.ts'
 import { contractSuite } from './bad-input/contract.ts'
@@ -13,15 +12,13 @@ import { valueSuite } from './bad-input/values.ts'
 import { wireSuite } from './bad-input/wires.ts'
 import { World } from './bad-input/world.ts'
 
-jest.setTimeout(30_000)
-
 // One exchange for all of it: what bad input breaks in one suite, the next one finds broken.
 let world: World
 beforeAll(async () => {
   world = await World.open()
   await world.remember()
 }, 120_000)
-afterAll(() => world?.close(), 60_000)
+afterAll(() => world?.close())
 
 const at = (): World => world
 

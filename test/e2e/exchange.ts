@@ -2,12 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { type Exchange, readConfig, startExchange } from '@bitka/embedded'
 import { type Logger, silentLogger } from '@bitka/kernel'
 import { tempDir, waitFor } from '@bitka/testkit'
-import { jest } from '@jest/globals'
 import { Person } from './person.ts'
 import { call, dataOf } from './rest.ts'
-
-/** Passwords are slow to check by design, and the machine may be busy. */
-jest.setTimeout(60_000)
 
 export const operatorPassword = process.env.BITKA_OPERATOR_PASSWORD ?? 'the word of an operator'
 const operatorEmail = process.env.BITKA_OPERATOR_EMAIL ?? 'operator@bitka.local'

@@ -6,7 +6,7 @@ let exchange: TestExchange
 beforeAll(async () => {
   exchange = await TestExchange.start()
 }, 120_000)
-afterAll(() => exchange?.stop(), 60_000)
+afterAll(() => exchange?.stop())
 
 const get = (path: string, headers?: Record<string, string>) => call(exchange.url, 'GET', path, { headers })
 

@@ -12,7 +12,7 @@ beforeAll(async () => {
   bob = await exchange.person('bob')
   await exchange.fund(alice, '1000 THB')
 }, 120_000)
-afterAll(() => exchange?.stop(), 60_000)
+afterAll(() => exchange?.stop())
 
 const nobody = '01890000-0000-7000-8000-000000000000'
 const transactions = '/v1/ledger/transactions'

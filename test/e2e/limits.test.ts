@@ -15,7 +15,7 @@ beforeAll(async () => {
   })
   alice = await exchange.person('alice')
 }, 120_000)
-afterAll(() => exchange?.stop(), 60_000)
+afterAll(() => exchange?.stop())
 
 it('market data needs a token where the exchange says so; the clock does not', async () => {
   for (const path of ['symbols', 'ticks', 'candles', 'orderbook/BTC-THB', 'orderbook/BTC-THB/history']) {

@@ -31,7 +31,7 @@ beforeAll(async () => {
   await alice.order('buy', market.symbol, '4', '99.5')
   await bob.order('sell', market.symbol, '7', '102.25')
 }, 120_000)
-afterAll(() => exchange?.stop(), 60_000)
+afterAll(() => exchange?.stop())
 
 const level = (price: string, quantity: string) => ({ price, quantity })
 const bids = [level('100.00', '1.5000'), level('99.50', '4.0000')]
@@ -136,7 +136,11 @@ describe('GET candles', () => {
 
   it('sums the trades up', async () => {
     const candles = () => get(`${path}?symbol=${market.symbol}&interval=1d&start=${startedAt.slice(0, 10)}T00:00:00Z`)
-    await waitFor(async () => dataOf((await candles()).body).items[0]?.volume === '1.75')
+    // Trades around midnight are in two candles.
+    const volumes = (body: Body) => dataOf(body).items.map(({ volume }: Body) => Number(volume))
+    await waitFor(
+      async () => volumes((await candles()).body).reduce((sum: number, one: number) => sum + one, 0) === 1.75,
+    )
     const answer = await candles()
     const candle = {
       symbol: market.symbol,
@@ -146,7 +150,7 @@ describe('GET candles', () => {
       low: '100',
       close: '101',
       volume: '1.75',
-      start_time: `${startedAt.slice(0, 10)}T00:00:00.000Z`,
+      start_time: expect.stringMatching(/T00:00:00\.000Z$/),
       end_time: time,
     }
     const { items, ...rest } = dataOf(answer.body)

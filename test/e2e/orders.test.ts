@@ -16,7 +16,7 @@ beforeAll(async () => {
   await exchange.fund(alice, '100000 THB')
   await exchange.fund(bob, `100 ${market.base}`)
 }, 120_000)
-afterAll(() => exchange?.stop(), 60_000)
+afterAll(() => exchange?.stop())
 
 const path = '/v1/orders'
 const nobody = '01890000-0000-7000-8000-000000000000'

@@ -23,7 +23,7 @@ beforeEach(async () => {
 afterEach(() => {
   for (const talk of openSockets.splice(0)) talk.socket.close()
 })
-afterAll(() => exchange?.stop(), 60_000)
+afterAll(() => exchange?.stop())
 
 /** A connection, and everything that the server has said on it. */
 class Talk {
@@ -125,6 +125,7 @@ describe('public channels', () => {
     const { symbol } = market
     const talk = await Talk.open()
     await talk.ask({ op: 'subscribe', channel: 'orderbook', symbol })
+    await waitFor(() => talk.of('orderbook').length === 1)
     await alice.order('buy', symbol, '2', '99')
     await bob.order('sell', symbol, '3', '101.5')
     await bob.order('sell', symbol, '0.5', '99')
@@ -159,6 +160,8 @@ describe('public channels', () => {
     await talk.ask({ op: 'subscribe', channel: 'trades', symbol })
     await talk.ask({ op: 'subscribe', channel: 'ticker', symbol })
     await talk.ask({ op: 'subscribe', channel: 'candles', symbol, interval: '1m' })
+    // A stream of trades begins with silence; the ticker, which is asked for after it, does not.
+    await waitFor(() => talk.of('ticker').length > 0)
     await alice.order('buy', symbol, '2', '99')
     await bob.order('sell', symbol, '0.5', '99')
     await waitFor(() => talk.of('trades').length > 0 && talk.of('candles').length > 0)

@@ -10,7 +10,7 @@ beforeAll(async () => {
   alice = await exchange.person('alice')
   bob = await exchange.person('bob')
 }, 120_000)
-afterAll(() => exchange?.stop(), 60_000)
+afterAll(() => exchange?.stop())
 
 const profileOf = (person: Person, changes: object = {}) => ({
   id: person.userId,

@@ -90,7 +90,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await exchange?.stop()
-}, 60_000)
+})
 
 const adminUrl = async (): Promise<string> => {
   const folder = join(dataDir, 'postgres')
@@ -155,10 +155,14 @@ test(`money survives ${rounds} random kills`, async () => {
     if (round % 2 === 1) await exchange.ready()
   }
   await exchange.ready()
+  // However slow the machine is, there is something to be lost.
+  await waitFor(() => load.acknowledged.size > 50, {
+    timeoutMs: 120_000,
+    what: 'orders and transfers to be acknowledged',
+  })
   await load.stop()
   console.log(`crash test, random kills: ${JSON.stringify(load.counts)}, ${load.acknowledged.size} acknowledged`)
   await checkEverything()
-  expect(load.acknowledged.size).toBeGreaterThan(50)
   expect(await load.differences()).toEqual([])
 }, 600_000)
 
@@ -193,4 +197,4 @@ test('SIGTERM ends it well: exit code 0, and nothing is left running', async () 
     .split('\n')
     .filter((line) => line.includes(dataDir))
   expect(left).toEqual([])
-}, 60_000)
+})

@@ -32,7 +32,7 @@ beforeAll(async () => {
   await core.fund(ben, 'AAA', '1000')
   await core.fund(ben, 'BBB', '1000')
 }, 120_000)
-afterAll(() => core?.close(), 60_000)
+afterAll(() => core?.close())
 
 const { BUY, SELL } = OrderSide
 const waiting = ({ as }: Person) => ({ ...as, edge: { prefer: 'wait=5' } })

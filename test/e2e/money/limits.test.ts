@@ -32,7 +32,7 @@ beforeAll(async () => {
     takerFeeBps: 1_000,
   })
 }, 120_000)
-afterAll(() => core?.close(), 60_000)
+afterAll(() => core?.close())
 
 const waiting = ({ as }: Person) => ({ ...as, edge: { prefer: 'wait=5' } })
 const order = { symbol: 'ONE-ALL', type: OrderType.LIMIT, price: String(PRICE) }
@@ -61,7 +61,7 @@ it('trades the largest order at the largest price, exact to the last digit', asy
     ALL: [plain(SUPPLY - cost), '0'],
     ONE: [String(LOTS - up(LOTS * 999n, 10_000n)), '0'],
   })
-}, 60_000)
+})
 
 it.each([
   ['more lots than the market takes', { quantity: String(LOTS + 1n) }],

@@ -25,7 +25,7 @@ beforeAll(async () => {
   await core.fund(ann, 'BBB', '1000')
   await core.fund(ben, 'AAA', '10')
 }, 120_000)
-afterAll(() => core?.close(), 60_000)
+afterAll(() => core?.close())
 
 const waiting = ({ as }: Person) => ({ ...as, edge: { prefer: 'wait=5' } })
 const market = { symbol: 'AAA-BBB', type: OrderType.MARKET }
@@ -39,7 +39,7 @@ it('is rejected as no_liquidity where there is no price, and holds nothing', asy
   expect(sell.order).toMatchObject({ status: OrderStatus.REJECTED, rejectReason: RejectReason.NO_LIQUIDITY })
   await core.holdsTrue()
   expect(await core.balances(ben)).toMatchObject({ AAA: ['10', '0'] })
-}, 60_000)
+})
 
 it('holds the band above the reference, pays what the book asks, and gets the rest back', async () => {
   const limit = { symbol: 'AAA-BBB', type: OrderType.LIMIT, side: SELL }
@@ -51,7 +51,7 @@ it('holds the band above the reference, pays what the book asks, and gets the re
   await core.holdsTrue()
   // 20.50 for two, and 20 bps of what was bought.
   expect(await core.balances(ann)).toMatchObject({ BBB: ['979.5', '0'], AAA: ['1.996', '0'] })
-}, 60_000)
+})
 
 it('trades at once also after the clock went back', async () => {
   core.clock.advance(-3_600_000)
@@ -60,4 +60,4 @@ it('trades at once also after the clock went back', async () => {
   const { order } = await core.order.createOrder({ ...market, side: BUY, quantity: '1' }, waiting(ann))
   expect(order).toMatchObject({ status: OrderStatus.FILLED })
   await core.holdsTrue()
-}, 60_000)
+})

@@ -35,7 +35,7 @@ beforeAll(async () => {
   people = await Promise.all([0, 1, 2, 3].map(() => core.person()))
   for (const person of people) for (const asset of ['AAA', 'BBB', 'CCC']) await core.fund(person, asset, '200')
 }, 120_000)
-afterAll(() => core?.close(), 60_000)
+afterAll(() => core?.close())
 
 const note = (outcome: string): void => {
   outcomes[outcome] = (outcomes[outcome] ?? 0) + 1

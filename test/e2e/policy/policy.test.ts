@@ -44,7 +44,7 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const identity of identities.values()) identity.close()
   await exchange?.stop()
-}, 60_000)
+})
 
 type AnyCall = (request: object, options: object) => Promise<unknown> | AsyncIterable<unknown>
 
