@@ -232,9 +232,9 @@ describe('slow readers', () => {
       const changes = bulk.map((change) => ({ ...change, quantity: `${seq}.000` }))
       books[0]?.push({ body: { case: 'update', value: { symbol, seq: BigInt(seq + 1), changes } } })
     }
-    await waitFor(() => quick.frames.at(-1)?.seq === seq)
+    await waitFor(() => quick.frames.at(-1)?.seq === seq, { timeoutMs: 90_000 })
     slow.socket.resume()
-    await waitFor(() => slow.frames.at(-1)?.seq === seq)
+    await waitFor(() => slow.frames.at(-1)?.seq === seq, { timeoutMs: 90_000 })
     expect(slow.frames.length).toBeLessThan(quick.frames.length)
     expect(slow.frames.some((frame) => frame.type === 'update' && (frame.seq ?? 0) - (frame.prev_seq ?? 0) > 1)).toBe(
       true,

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { waitFor } from '@bitka/testkit'
 import { TestExchange } from './exchange.ts'
 import { call, essence, refusal, success, time, uuid } from './rest.ts'
 
@@ -18,7 +19,11 @@ describe('health', () => {
   it('GET /readyz names every dependency', async () => {
     const names = ['auth', 'user', 'ledger', 'order', 'matching', 'market-data', 'notification', 'audit']
     const dependencies = names.map((name) => ({ name, ok: true, detail: '' }))
-    expect(essence(await get('/readyz'))).toEqual({ status: 200, body: { status: 'ready', dependencies } })
+    // A busy machine may take longer for the first connections than the check waits.
+    await waitFor(async () => {
+      expect(essence(await get('/readyz'))).toEqual({ status: 200, body: { status: 'ready', dependencies } })
+      return true
+    })
   })
 
   it('GET /metrics is not public', async () => {
