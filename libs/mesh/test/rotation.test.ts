@@ -20,7 +20,8 @@ async function* ticks(_request: unknown, { signal }: { signal: AbortSignal }) {
 
 /** Calls as fast as answers come, and keeps a stream open, until stopped; answers how many calls were answered. */
 function load(harness: Harness, port: number) {
-  const order = harness.client({ port }, 'order')
+  // How long a busy machine takes to connect anew is not what is tested.
+  const order = harness.client({ port }, 'order', { defaultDeadlineMs: 60_000 })
   const failures: unknown[] = []
   let calls = 0
   let items = 0
@@ -84,7 +85,7 @@ it('replaces the root under load without a failed call', async () => {
     })
     const before = (await harness.ca.issue({})).bundlePem
     const running = load(harness, server.port)
-    await harness.ca.rotateCa(2_000)
+    await harness.ca.rotateCa(5_000)
     await harness.ca.rotateNow()
     const { failures } = await running.stop()
     expect(failures).toEqual([])
