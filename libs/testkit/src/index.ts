@@ -9,4 +9,4 @@ export { type PermissionSuiteOptions, storePermissionSuite } from './permissions
 export { type TestDatabase, testDatabase, testPostgres } from './pg.ts'
 export { type TestPlatform, testPlatform } from './platform.ts'
 export { tempDir } from './temp-dir.ts'
-export { type WaitOptions, waitFor } from './wait.ts'
+export { PATIENCE_MS, type WaitOptions, waitFor } from './wait.ts'

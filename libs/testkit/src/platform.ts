@@ -7,6 +7,7 @@ import { appRole, type Db, migrate, openDb, schemaName } from '@bitka/store'
 import type { DescService } from '@bufbuild/protobuf'
 import { type TestDatabase, testDatabase } from './pg.ts'
 import { tempDir } from './temp-dir.ts'
+import { PATIENCE_MS } from './wait.ts'
 
 export type TestPlatform = {
   database: TestDatabase
@@ -83,6 +84,7 @@ export async function testPlatform(options: { svidTtlSeconds?: number } = {}): P
         target: `localhost:${target.port}`,
         expect: target.service,
         log: silentLogger,
+        defaultDeadlineMs: PATIENCE_MS,
       })
       stops.push(async () => client.close())
       return client

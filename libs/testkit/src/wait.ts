@@ -1,5 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
+/** How long the calls of a test wait for their answer: only a failing test waits so long, and a busy machine is no failure. */
+export const PATIENCE_MS = 30_000
+
 export type WaitOptions = {
   /** Default 30 s: only a failing test waits so long, and a busy machine is no failure. */
   timeoutMs?: number
@@ -19,7 +22,7 @@ export async function waitFor<T>(
   condition: () => T | Promise<T>,
   options: WaitOptions = {},
 ): Promise<Exclude<T, Falsy>> {
-  const { timeoutMs = 30_000, intervalMs = 20, what = 'the condition' } = options
+  const { timeoutMs = PATIENCE_MS, intervalMs = 20, what = 'the condition' } = options
   const deadline = performance.now() + timeoutMs
   for (;;) {
     let cause: unknown

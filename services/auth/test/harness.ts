@@ -7,7 +7,7 @@ import { AuthService, DirectoryService } from '@bitka/proto/bitka/auth/v1/auth_p
 import { type AuditRecorded, AuditRecordedSchema } from '@bitka/proto/bitka/events/v1/audit_pb'
 import type { RunningService, ServiceEnv } from '@bitka/service'
 import { appRole, type Db, migrate, openDb } from '@bitka/store'
-import { freePort, type TestDatabase, tempDir, testDatabase } from '@bitka/testkit'
+import { freePort, PATIENCE_MS, type TestDatabase, tempDir, testDatabase } from '@bitka/testkit'
 import { type DescMessage, type DescService, fromBinary, type MessageShape } from '@bufbuild/protobuf'
 import { startAuth } from '../src/service.ts'
 
@@ -102,7 +102,7 @@ export class Harness {
       target,
       expect: 'auth',
       log: silentLogger,
-      defaultDeadlineMs: 15_000,
+      defaultDeadlineMs: PATIENCE_MS,
     })
     this.undo.push(() => client.close())
     return client

@@ -17,7 +17,7 @@ import {
 import { DirectoryService } from '@bitka/proto/bitka/auth/v1/auth_pb'
 import { type AuditRecorded, AuditRecordedSchema } from '@bitka/proto/bitka/events/v1/audit_pb'
 import { appRole, type Db, migrate, openDb } from '@bitka/store'
-import { freePort, type TestDatabase, tempDir, testDatabase } from '@bitka/testkit'
+import { freePort, PATIENCE_MS, type TestDatabase, tempDir, testDatabase } from '@bitka/testkit'
 import { type DescService, fromBinary } from '@bufbuild/protobuf'
 import { timestampFromDate } from '@bufbuild/protobuf/wkt'
 import { SignJWT } from 'jose'
@@ -130,7 +130,13 @@ export class Harness {
 
   client<S extends DescService>(desc: S, caller: ServiceName): Client<S> {
     const target = `localhost:${this.port}`
-    const client = createClient(desc, { identity: this.identity(caller), target, expect: 'user', log: silentLogger })
+    const client = createClient(desc, {
+      identity: this.identity(caller),
+      target,
+      expect: 'user',
+      log: silentLogger,
+      defaultDeadlineMs: PATIENCE_MS,
+    })
     this.undo.push(() => client.close())
     return client
   }
