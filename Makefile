@@ -28,7 +28,7 @@ up: build ## Runs the whole exchange here; Ctrl-C stops it
 demo: build ## Runs market makers and takers against a running exchange
 	@exec $(NODE) $(NODE_FLAGS) dist/demo.mjs
 
-test: build ## Runs every test
+test: build ## Runs the tests that need nothing but Node, git and make
 	@$(NODE) scripts/test.mjs
 
 test-tools: build ## Tests manifests, images, alerts and releases with their tools: needs Go, Java, Python and ssh-keygen

@@ -6,5 +6,4 @@ export default {
   testMatch: ['<rootDir>/test/stack/parts/*.test.ts'],
   testPathIgnorePatterns: ['/node_modules/', '/dist/', '/.bitka/'],
   maxWorkers: 1,
-  testTimeout: 120_000,
 }

@@ -15,5 +15,4 @@ export default {
   ],
   maxWorkers: 1,
   testSequencer: '<rootDir>/test/stack/sequencer.cjs',
-  testTimeout: 120_000,
 }
